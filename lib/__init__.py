@@ -1,0 +1,7 @@
+"""Licence-plate concealment: the library under the course's notebooks.
+
+Import the module you need (``from lib.data import load_plates``); nothing is
+loaded here, so that ``import lib`` stays free of torch and of the network.
+"""
+
+__version__ = "0.1.0"

@@ -1,0 +1,136 @@
+"""The command line: ``python -m lib conceal | evaluate | train | bench``."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from lib.settings import PlatesError
+
+
+def conceal(options: argparse.Namespace) -> int:
+    """Conceal files and folders; 1 where a picture could not be read."""
+    from lib.conceal import Concealer, conceal_files
+
+    concealer = Concealer.load(options.method, options.weights, options.threshold, options.growth, options.mode)
+    report = conceal_files(options.inputs, options.out, concealer, options.report)
+    print(report.text())
+    return report.exit_code
+
+
+def evaluate(options: argparse.Namespace) -> int:
+    """Every metric of a method on a folder in the COCO layout, as JSON."""
+    from lib.conceal import Concealer
+    from lib.data import load_folder
+    from lib.evaluate import evaluate as measure
+    from lib.evaluate import report
+    from lib.files import write_json
+
+    split = load_folder(options.folder, options.split)
+    concealer = Concealer.load(options.method, options.weights, options.threshold, options.growth)
+    told = report(measure(split, concealer), concealer, data=options.folder.name, split=options.split)
+    write_json(options.json, told)
+    shown = ("images", "plates", "threshold", "accuracy", "on_plate_accuracy", "coverage", "missed", "stray_cover")
+    print(", ".join(f"{key} {told[key]}" for key in shown))
+    print(f"written to {options.json}")
+    return 0
+
+
+def train(options: argparse.Namespace) -> int:
+    """Train one model, in one process or as torchrun's share of several, and choose its operating point."""
+    from lib import processes
+    from lib.conceal import Concealer
+    from lib.data import describe, load_plates
+    from lib.engine import Segmenter
+    from lib.evaluate import choose_operating_point
+    from lib.recipes import recipe
+    from lib.training import fit_or_load, set_operating_point
+    from lib.transforms import Pictures
+
+    given = ("loss", "weight", "epochs", "batch", "learning_rate", "pictures", "seed", "augment")
+    changes = {key: getattr(options, key) for key in given if getattr(options, key) is not None}
+    processes.join()
+    try:
+        plates = load_plates()
+        wanted = recipe(options.preset, model=options.model, **changes)
+        train = Pictures.from_dataset(plates["train"], wanted.pictures)
+        validation = Pictures.from_dataset(plates["validation"], options.validation)
+        run = fit_or_load(options.name or options.model, wanted, train, validation, describe(plates))
+        if processes.rank() == 0:
+            print(run.say())
+            point = choose_operating_point(plates["validation"], Concealer(Segmenter(run.model, run.card["name"])))
+            set_operating_point(run, point)
+            print(", ".join(f"{key} {value}" for key, value in point.items()))
+            print(f"weights in {run.folder / 'best.safetensors'}")
+    finally:
+        processes.leave()
+    return 0
+
+
+def bench(_options: argparse.Namespace) -> int:
+    """Print the speeds."""
+    from lib.bench import main
+
+    main()
+    return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """The arguments of every command."""
+    top = argparse.ArgumentParser(prog="python -m lib", description="Licence-plate concealment.")
+    commands = top.add_subparsers(dest="command", required=True)
+
+    one = commands.add_parser("conceal", help="conceal photographs and folders of them")
+    one.set_defaults(call=conceal)
+    one.add_argument(
+        "inputs", nargs="+", type=Path, metavar="IN", help="a picture, or a folder (its structure is kept)"
+    )
+    one.add_argument("--out", type=Path, required=True, help="folder for the concealed pictures and report.json")
+    one.add_argument("--mode", default="fill", help="fill (default), blur or pixelate")
+    one.add_argument("--report", type=Path, help="write the JSON report here too")
+    _method(one)
+
+    one = commands.add_parser("evaluate", help="every metric of a method on a folder in the COCO layout")
+    one.set_defaults(call=evaluate)
+    one.add_argument("folder", type=Path, metavar="DIR")
+    one.add_argument("--split", help="train, valid or test; without it DIR itself holds the annotations")
+    one.add_argument("--json", type=Path, required=True, help="where to write the metrics")
+    _method(one)
+
+    one = commands.add_parser("train", help="train a model on PLATES_DATA; also under torchrun")
+    one.set_defaults(call=train)
+    one.add_argument("model", help="a name of lib.models.MODELS: baseline, deep, fullconv")
+    one.add_argument("--name", help="what tables call the run (default: the model's name)")
+    one.add_argument("--preset", help="fast, steps or paper (default: as PLATES_FAST and the device say)")
+    one.add_argument("--loss", help="cross_entropy, log2 or log3")
+    one.add_argument("--weight", type=float, help="the paper's lambda")
+    for name, kind in (("epochs", int), ("batch", int), ("learning-rate", float), ("pictures", int), ("seed", int)):
+        one.add_argument(f"--{name}", type=kind)
+    one.add_argument("--augment", nargs="*", help="photometric, flip, blur, beside crop and zoom")
+    one.add_argument("--validation", type=int, help="at most this many validation pictures an epoch")
+
+    commands.add_parser("bench", help="speeds, side by side, in one run").set_defaults(call=bench)
+    return top
+
+
+def _method(one: argparse.ArgumentParser) -> None:
+    one.add_argument("--method", default="segment", help="segment (default)")
+    one.add_argument("--weights", type=Path, help="a .safetensors file (default: the repository's, else the newest)")
+    one.add_argument("--threshold", type=float, help="conceal where P(background) is below this; higher covers more")
+    one.add_argument("--growth", type=float, help="grow regions by this share of their own height")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; 0 done, 1 something could not be done (said on the standard error), 2 unusable arguments."""
+    options = parser().parse_args(arguments)
+    try:
+        return options.call(options)
+    except PlatesError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("stopped; what was finished is kept", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

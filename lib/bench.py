@@ -1,0 +1,108 @@
+"""Speeds side by side, in one run on one machine, on rendered scenes."""
+
+import io
+import time
+from collections.abc import Callable
+
+import datasets
+import numpy as np
+import torch
+from PIL import Image
+from torchvision.transforms import v2
+
+from lib.conceal import Concealer
+from lib.data import load_plates
+from lib.engine import Segmenter
+from lib.models import build
+from lib.recipes import PRESETS, recipe
+from lib.settings import device
+from lib.training import Trainer, describe_device
+from lib.transforms import AUGMENTATIONS, SIDE, Augment, Pictures, batches, to_input
+
+BATCH = 32
+
+
+def rate(work: Callable[[], int], seconds: float = 4.0) -> float:
+    """Pictures a second of ``work``, which handles some and says how many; one call warms up."""
+    work()
+    started, done = time.monotonic(), 0
+    while time.monotonic() - started < seconds:
+        done += work()
+    return done / (time.monotonic() - started)
+
+
+def decode_each(split: datasets.Dataset) -> Callable[[], int]:
+    """The usual way, and the authors': decode, crop and scale every picture whenever it is wanted."""
+    to_float = v2.Compose([v2.ToImage(), v2.RandomResizedCrop(SIDE, antialias=True), v2.ToDtype(torch.float32, scale=True)])
+    encoded = split.cast_column("image", datasets.Image(decode=False))[: 4 * BATCH]["image"]
+
+    def work() -> int:
+        for start in range(0, len(encoded), BATCH):
+            opened = (Image.open(io.BytesIO(each["bytes"])) for each in encoded[start : start + BATCH])
+            torch.stack([to_float(picture.convert("RGB")) for picture in opened])
+        return len(encoded)
+
+    return work
+
+
+def feed(pictures: Pictures, names: tuple[str, ...]) -> Callable[[], int]:
+    """Our way: pictures decoded once, cropped as uint8 tensors, whole batches with their masks."""
+    augment = Augment(names)
+
+    def work() -> int:
+        done = 0
+        for index, seeds in batches(len(pictures), BATCH, seed=0, epoch=0):
+            pixels, _masks, _boxes = augment(pictures, index, seeds)
+            done += len(to_input(pixels))
+        return done
+
+    return work
+
+
+def train_steps(pictures: Pictures, preset: str) -> Callable[[], int]:
+    """Whole optimiser steps of the baseline, feeding included."""
+    trainer = Trainer(recipe(preset, batch=BATCH), pictures, pictures.sample(BATCH, seed=0))
+
+    def work() -> int:
+        done = 0
+        for pixels, masks in trainer.batches():
+            trainer.take_step(pixels, masks)
+            done += len(pixels)
+        return done
+
+    return work
+
+
+def stages(frame: bytes) -> dict[str, float]:
+    """Milliseconds of one 640x480 JPEG through the paper's network (random weights: time does not mind)."""
+    concealer = Concealer(Segmenter(build("baseline"), "baseline", threshold=0.0), mode="fill")
+    rgb = np.asarray(Image.open(io.BytesIO(frame)).convert("RGB"))
+    probability = concealer.probability(rgb)
+    box = np.ones_like(probability)
+    box[200:230, 300:400] = -1.0  # a plate's worth of region, whatever the weights say
+    told = {
+        "network": lambda: concealer.probability(rgb),
+        "mask and growth": lambda: concealer.mask_from(box),
+        "all, JPEG to JPEG": lambda: concealer(frame).encode(),
+    }
+    return {name: 1000 / rate(lambda call=call: (call(), 1)[1], 2.0) for name, call in told.items()}
+
+
+def main() -> None:
+    """Print every figure with the machine it was measured on."""
+    split = load_plates("scenes", sizes={"train": 8 * BATCH, "validation": BATCH, "test": BATCH})["train"]
+    pictures = Pictures.from_dataset(split)
+    print(f"{describe_device(device())}, torch {torch.__version__}, rendered scenes of 640x480\n")
+    print(f"feeding {SIDE}x{SIDE} pictures alone                 pictures/s")
+    print(f"  decode and transform each, crop            {rate(decode_each(split)):8.0f}")
+    on_device = pictures.to(device())
+    for names in ((), *((name,) for name in AUGMENTATIONS)):
+        print(f"  decoded once, {' + '.join(('crop', *names)):<28} {rate(feed(on_device, names)):8.0f}")
+    print("training the baseline, feeding included")
+    for preset in ("fast", "steps"):
+        grid = PRESETS[preset].get("options", {}).get("grid", SIDE)
+        print(f"  {preset + f' ({grid}x{grid} predictions)':<42} {rate(train_steps(pictures, preset), 8.0):8.1f}")
+    print("\nconcealing one frame of 640x480                   ms")
+    frame = split.cast_column("image", datasets.Image(decode=False))[0]["image"]["bytes"]
+    for name, milliseconds in stages(frame).items():
+        print(f"  {name:<42} {milliseconds:8.1f}")

@@ -1,0 +1,237 @@
+"""A folder of pictures with one `_annotations.coco.json`, read into rows and checked; `lib.data` makes tables of them.
+
+The layout is that of Roboflow's COCO export (https://cocodataset.org/#format-data, "object detection" and "keypoints").
+"""
+
+import io
+import math
+import re
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL.ExifTags import Base
+
+from lib.files import read_json
+from lib.settings import PlatesError
+
+ANNOTATIONS = "_annotations.coco.json"
+SPLITS = {"train": ("train",), "validation": ("valid", "validation", "val"), "test": ("test",)}  # ours to folder names
+# What is known of a plate, a list each; `lib.data.FEATURES` has the types.
+OBJECT = ("id", "bbox", "corners", "area", "iscrowd", "text", "look", "occluded", "angle", "characters", "chars")
+_PLATE = re.compile(r"plate|licen[cs]e|registration", re.IGNORECASE)
+# Where a stored point (x, y) of a W x H picture lies once the EXIF orientation is applied (Exif 2.32, tag 0x0112).
+_UPRIGHT = {
+    2: lambda x, y, w, h: (w - x, y),
+    3: lambda x, y, w, h: (w - x, h - y),
+    4: lambda x, y, w, h: (x, h - y),
+    5: lambda x, y, w, h: (y, x),
+    6: lambda x, y, w, h: (h - y, x),
+    7: lambda x, y, w, h: (h - y, w - x),
+    8: lambda x, y, w, h: (y, w - x),
+}
+
+
+def split_folder(folder: Path, split: str) -> Path:
+    """The sub-folder that holds ``split``; ``valid``, ``validation`` and ``val`` are one split.
+
+    Raises:
+        PlatesError: there is no such sub-folder.
+    """
+    names = next((names for ours, names in SPLITS.items() if split == ours or split in names), (split,))
+    for name in names:
+        if (folder / name).is_dir():
+            return folder / name
+    raise PlatesError(
+        f"{folder}: has no folder {names[0]}/; put that split there, with its pictures and {ANNOTATIONS}."
+    )
+
+
+def read_folder(folder: Path) -> tuple[list[dict[str, Any]], list[str]]:
+    """Read one split: rows with the features of `lib.data`, and a sentence for each kind of thing that was mended.
+
+    Boxes are in pixels of the picture as it decodes, that is after its EXIF orientation. Labels were made on the
+    stored, unrotated pixels where the JSON's size says so, and where both sizes are alike: those are turned along.
+
+    Raises:
+        PlatesError: a picture, an annotation or the JSON itself is missing, damaged or contradicts another.
+    """
+    file = folder / ANNOTATIONS
+    if not file.is_file():
+        raise PlatesError(f"{folder}: holds no {ANNOTATIONS}; export the data set in the COCO format.")
+    coco = read_json(file)
+    if not isinstance(coco, dict) or not isinstance(coco.get("images"), list):
+        raise PlatesError(f"{file}: has no list `images`, so it is not COCO; export the data set in the COCO format.")
+    plate_ids, ignored = _plate_categories(coco, file)
+    licenses = {entry.get("id"): entry.get("name", "") for entry in coco.get("licenses") or []}
+    mended = {
+        "box(es) without area dropped": 0,
+        "box(es) clipped to their picture": 0,
+        f"annotation(s) that are no plates ignored ({', '.join(ignored)})": 0,
+    }
+    no_area, clipped, other = mended
+    rows: dict[int, dict[str, Any]] = {}
+    turns: dict[int, tuple[int, int, int]] = {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        for entry in coco["images"]:
+            row, turns[row["image_id"]] = _picture(entry, folder, file, licenses)
+            if row["image_id"] in rows:
+                raise PlatesError(f"{file}: two images have the id {row['image_id']}; give each its own.")
+            rows[row["image_id"]] = row
+
+    for annotation in coco.get("annotations") or []:
+        key = annotation.get("image_id")
+        if key not in rows:
+            raise PlatesError(f"{file}: annotation {annotation.get('id')} names image {key}, which is not in `images`.")
+        if annotation.get("category_id") not in plate_ids:
+            mended[other] += 1
+            continue
+        box, corners = _shape(annotation, file)
+        box, corners = _turn(box, corners, *turns[key])
+        x, y, w, h = box
+        if w <= 0 or h <= 0:
+            mended[no_area] += 1
+            continue
+        row = rows[key]
+        left, top, right, bottom = max(x, 0.0), max(y, 0.0), min(x + w, row["width"]), min(y + h, row["height"])
+        outside = (
+            max(left - x, top - y, x + w - right, y + h - bottom) > 0.01
+        )  # two decimals are usual: less is rounding
+        mended[clipped] += outside
+        if right <= left or bottom <= top:
+            continue  # nothing of it is in the picture
+        area = (right - left) * (bottom - top) if outside else float(annotation.get("area") or w * h)
+        plate = {
+            "id": annotation["id"] if isinstance(annotation.get("id"), int) else len(row["objects"]["id"]),
+            "bbox": [left, top, right - left, bottom - top],
+            "corners": corners,
+            "area": area,
+            "iscrowd": bool(annotation.get("iscrowd", 0)),
+            "text": str(annotation.get("text", "")),
+            "look": str(annotation.get("look", "")),
+            "occluded": -1.0,
+            "angle": -1.0,
+            "characters": [],
+            "chars": "",
+        }
+        for name, value in plate.items():
+            row["objects"][name].append(value)
+    return list(rows.values()), [f"{count:,} {what}" for what, count in mended.items() if count]
+
+
+def _plate_categories(coco: Mapping[str, Any], file: Path) -> tuple[set[int], list[str]]:
+    """Ids of the categories that are plates, by name, and the names of the used ones that are not."""
+    used = {annotation.get("category_id") for annotation in coco.get("annotations") or []}
+    names = {category.get("id"): str(category.get("name", "")) for category in coco.get("categories") or []}
+    for key in used - names.keys():
+        raise PlatesError(f"{file}: category_id {key!r} is not in `categories`; add it there with its name.")
+    plates = {key for key in used if _PLATE.search(names[key])}
+    if not plates and len(used) == 1:
+        plates = used  # a single class needs no telling name: it is what the data set is about
+    if used and not plates:
+        known = ", ".join(sorted(names[key] for key in used))
+        raise PlatesError(f"{file}: none of the categories ({known}) is a plate by its name; call that one 'plate'.")
+    return plates, sorted(names[key] for key in used - plates)
+
+
+def _picture(
+    entry: Mapping[str, Any], folder: Path, file: Path, licenses: Mapping[Any, str]
+) -> tuple[dict[str, Any], tuple[int, int, int]]:
+    """One picture's row, still without plates, and how its labels turn: orientation (1: not), stored width, height."""
+    try:
+        key, name, declared = int(entry["id"]), str(entry["file_name"]), (int(entry["width"]), int(entry["height"]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise PlatesError(
+            f"{file}: an image lacks a usable {error}; each needs id, file_name, width, height."
+        ) from error
+    path = folder / name
+    if not path.resolve().is_relative_to(folder.resolve()):
+        raise PlatesError(f"{file}: file_name {name!r} leads out of the folder; name pictures that lie in it.")
+    if not path.is_file():
+        raise PlatesError(f"{path}: is named in {ANNOTATIONS} but is not there; restore it or remove its entry.")
+    stored, orientation, encoded = _probe(path)
+    upright = stored[::-1] if orientation >= 5 else stored
+    if declared not in (stored, upright):
+        raise PlatesError(
+            f"{path}: is {stored[0]}x{stored[1]} pixels but {ANNOTATIONS} says {declared[0]}x{declared[1]}, "
+            "so its boxes cannot be placed; export picture and annotations together."
+        )
+    license_ = entry.get("license", "")
+    row = {
+        "image_id": key,
+        "image": {"path": None if encoded else str(path.absolute()), "bytes": encoded},
+        "file_name": name,
+        "width": upright[0],
+        "height": upright[1],
+        "source": str(entry.get("source") or "unknown"),
+        "license": str(licenses.get(license_, "")) if isinstance(license_, int) else str(license_ or ""),
+        "light": str(entry.get("light", "")),
+        "kind": str(entry.get("kind", "")),
+        "objects": {name: [] for name in OBJECT},
+    }
+    return row, (orientation if declared == stored else 1, *stored)
+
+
+def _probe(path: Path) -> tuple[tuple[int, int], int, bytes | None]:
+    """Stored size, EXIF orientation and, for 16-bit greys that Pillow cannot turn into RGB, the picture as 8-bit PNG.
+
+    Reads headers only, except for what a header cannot tell: a JPEG without its end marker is decoded to see whether
+    it is whole, and a PNG may carry its orientation after its pixels.
+    """
+    try:
+        with path.open("rb") as handle:
+            image = Image.open(handle)
+            size, orientation = image.size, 1
+            plain_png = image.format == "PNG" and not re.search(rb"eXIf|adobe.xmp|Raw profile", path.read_bytes())
+            if not plain_png:  # which spares decoding them
+                orientation = image.getexif().get(Base.Orientation, 1)
+            if image.format == "TIFF" and orientation >= 5:
+                size = size[::-1]  # Pillow gives that of the upright picture
+            if image.format == "JPEG":
+                handle.seek(max(0, path.stat().st_size - 65536))
+                if b"\xff\xd9" not in handle.read():
+                    Image.open(path).load()
+            encoded = None
+            if image.mode == "I" or image.mode.startswith("I;16"):
+                grey = np.asarray(ImageOps.exif_transpose(Image.open(path))).astype(np.int64) >> 8
+                buffer = io.BytesIO()
+                Image.fromarray(np.clip(grey, 0, 255).astype(np.uint8)).convert("RGB").save(buffer, "PNG")
+                encoded = buffer.getvalue()
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise PlatesError(f"{path}: has more pixels than can be read safely; scale it down.") from error
+    except UnidentifiedImageError as error:
+        raise PlatesError(f"{path}: is not a picture; replace it or remove its entry from {ANNOTATIONS}.") from error
+    except (OSError, SyntaxError, ValueError) as error:
+        raise PlatesError(f"{path}: is damaged ({error}); replace it or remove its entry.") from error
+    return size, orientation if orientation in _UPRIGHT else 1, encoded
+
+
+def _shape(annotation: Mapping[str, Any], file: Path) -> tuple[list[float], list[float]]:
+    """The box (x, y, w, h) and, where four visible key points are given, their eight coordinates."""
+    try:
+        box = [float(value) for value in annotation["bbox"]]
+        points = np.array(annotation.get("keypoints") or [], float)
+    except (KeyError, TypeError, ValueError):
+        box, points = [], np.empty(0)
+    if len(box) != 4 or not all(map(math.isfinite, box)) or not np.isfinite(points).all():
+        raise PlatesError(f"{file}: annotation {annotation.get('id')} has no bbox of four numbers; mend or remove it.")
+    if points.size != 12 or not (points.reshape(4, 3)[:, 2] > 0).all():
+        return box, []
+    return box, points.reshape(4, 3)[:, :2].ravel().tolist()
+
+
+def _turn(
+    box: list[float], corners: list[float], orientation: int, width: int, height: int
+) -> tuple[list[float], list[float]]:
+    """Box and corners as they lie once the picture is upright; the corners keep their order of reading."""
+    if orientation == 1:
+        return box, corners
+    move = _UPRIGHT[orientation]
+    x, y, w, h = box
+    (x0, y0), (x1, y1) = move(x, y, width, height), move(x + w, y + h, width, height)
+    turned = [move(px, py, width, height) for px, py in zip(corners[::2], corners[1::2], strict=True)]
+    return [min(x0, x1), min(y0, y1), abs(x1 - x0), abs(y1 - y0)], [value for point in turned for value in point]

@@ -1,0 +1,125 @@
+"""Checkpoints on disk, and a segmentation network as a function from a photograph to P(background)."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import safetensors
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from lib.files import atomic, write_json
+from lib.models import build
+from lib.settings import RUNS, WEIGHTS, PlatesError
+from lib.transforms import to_input
+
+HOW_TO_GET_WEIGHTS = "run `make run` or `python -m lib train baseline`, or name a file with --weights"
+
+
+def save_checkpoint(path: Path, model: nn.Module, card: dict[str, Any]) -> None:
+    """Write the weights with ``card`` inside the file, and the card again beside it as JSON for people.
+
+    Args:
+        path: ends in ``.safetensors``.
+        card: JSON-able; holds ``model`` and ``options`` for `lib.models.build`, and what else describes the run.
+
+    Raises:
+        PlatesError: the folder cannot be written to.
+    """
+    weights = {name: tensor.detach().contiguous().cpu() for name, tensor in model.state_dict().items()}
+    with atomic(path) as temporary:
+        save_file(weights, temporary, metadata={"card": json.dumps(card)})
+    write_json(path.with_suffix(".json"), card)
+
+
+def read_card(path: Path) -> dict[str, Any]:
+    """The card inside a checkpoint, without reading its weights.
+
+    Raises:
+        PlatesError: the file is missing, truncated, or not a checkpoint of this project.
+    """
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            return json.loads((file.metadata() or {})["card"])
+    except FileNotFoundError as error:
+        raise PlatesError(f"{path}: there is no such weights file; {HOW_TO_GET_WEIGHTS}.") from error
+    except (OSError, KeyError, ValueError, safetensors.SafetensorError) as error:
+        raise PlatesError(f"{path}: is not a whole checkpoint of ours ({error}); {HOW_TO_GET_WEIGHTS}.") from error
+
+
+def load_checkpoint(path: Path) -> tuple[nn.Module, dict[str, Any]]:
+    """The model of a checkpoint, in evaluation mode on the processor, and its card.
+
+    Raises:
+        PlatesError: see `read_card`; also where weights and card disagree.
+    """
+    card = read_card(path)
+    try:
+        model = build(card["model"], **card["options"])
+        model.load_state_dict(load_file(path))
+    except (KeyError, RuntimeError, safetensors.SafetensorError) as error:
+        raise PlatesError(f"{path}: its weights do not fit its model ({error}); {HOW_TO_GET_WEIGHTS}.") from error
+    return model.eval(), card
+
+
+def find_weights(path: Path | None = None) -> Path:
+    """``path`` if given, else the repository's own weights, else the newest that a notebook trained.
+
+    Of trained runs only those with an operating point count: a network nobody has chosen a threshold
+    for conceals nothing that anybody could rely on.
+
+    Raises:
+        PlatesError: there are none; says how to get some.
+    """
+    if path is not None:
+        return Path(path)
+    shipped = sorted(WEIGHTS.glob("*.safetensors"))
+    trained = sorted(RUNS.glob("*/best.safetensors"), key=lambda p: p.stat().st_mtime, reverse=True)
+    for candidate in [*shipped, *trained]:
+        if read_card(candidate).get("operating_point"):
+            return candidate
+    raise PlatesError(f"no trained weights were found; {HOW_TO_GET_WEIGHTS}.")
+
+
+class Segmenter:
+    """A segmentation network with its operating point: photograph in, P(background) out.
+
+    Attributes:
+        name: what reports call it.
+        threshold: pixels with P(background) below it are to be concealed.
+        growth: by how much of its own height each concealed region is to be grown.
+    """
+
+    def __init__(self, model: nn.Module, name: str, threshold: float = 0.5, growth: float = 0.0) -> None:
+        self.model = model.eval().to(memory_format=torch.channels_last)
+        self.name, self.threshold, self.growth = name, threshold, growth
+        self.side = int(model.side)
+        self.device = next(model.parameters()).device
+
+    @classmethod
+    def load(cls, path: Path | None = None) -> "Segmenter":
+        """Load ``path``, or what `find_weights` finds.
+
+        Raises:
+            PlatesError: no weights, or not usable ones.
+        """
+        found = find_weights(path)
+        model, card = load_checkpoint(found)
+        point = card.get("operating_point") or {}
+        return cls(model, card.get("name", found.stem), point.get("threshold", 0.5), point.get("growth", 0.0))
+
+    @torch.inference_mode()
+    def __call__(self, rgb: np.ndarray) -> np.ndarray:
+        """P(background), float32 ``(H, W)`` in 0..1, of a photograph, uint8 ``(H, W, 3)`` RGB.
+
+        The full-frame protocol: the whole picture is squashed to the network's square and the
+        probabilities are stretched back.
+        """
+        height, width = rgb.shape[:2]
+        square = cv2.resize(rgb, (self.side, self.side), interpolation=cv2.INTER_AREA)
+        pictures = torch.from_numpy(square).permute(2, 0, 1).unsqueeze(0).to(self.device)
+        background = self.model(to_input(pictures)).softmax(1)[0, 0].float().cpu().numpy()
+        return cv2.resize(background, (width, height), interpolation=cv2.INTER_LINEAR)

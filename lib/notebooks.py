@@ -1,0 +1,234 @@
+"""Execute the notebooks, and publish them: `python -m lib.notebooks run|publish|lab [NOTEBOOK...]`."""
+
+import argparse
+import os
+import platform
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from importlib.metadata import version
+from pathlib import Path
+
+import nbformat
+from nbformat import NotebookNode
+
+from lib.files import atomic
+from lib.settings import BUILD, ROOT, PlatesError, device, settings
+from lib.stamps import STAMP, check, form, read, stamp
+
+NOTEBOOKS = ROOT / "notebooks"
+__all__ = ["Execution", "announce", "check", "environment", "publish", "run"]
+
+
+def announce(*, recipe: str, data: str) -> None:
+    """Print what a notebook runs on, and hand it to :func:`publish`; every notebook's settings cell calls this once.
+
+    Args:
+        recipe: what was really run, e.g. ``"batch 32, 8 epochs, 3,946 pictures"``.
+        data: the words of :func:`lib.data.describe`, never a path.
+    """
+    import torch
+    from IPython import display, get_ipython
+
+    place, now = device(), settings()
+    cuda = place.type == "cuda"
+    facts = {
+        "data": data,
+        "recipe": recipe,
+        "profile": now.profile,
+        "device": torch.cuda.get_device_name(place) if cuda else f"{place.type}, {torch.get_num_threads()} threads",
+    }
+    versions = {name: version(name) for name in ("torch", "torchvision", "datasets")}
+    versions = {"python": platform.python_version(), **versions}
+    for name, fact in facts.items():
+        print(f"{name:9}{fact}")
+    print("versions", ", ".join(f"{name} {number}" for name, number in versions.items()))
+    facts |= {"versions": versions, "publish": now.publish}
+    if get_ipython() is not None:
+        display.display({STAMP: facts}, raw=True)
+
+
+@dataclass(frozen=True)
+class Execution:
+    """One executed notebook: the executed copy, wall-clock minutes, peak resident bytes of kernel and children."""
+
+    path: Path
+    minutes: float
+    peak: int
+
+
+@contextmanager
+def _peak_memory() -> Iterator[list[int]]:
+    """Sample ten times a second the summed resident size of this process's descendants; element 0 is the peak so far.
+
+    Pages shared by several workers count once for each, so the figure is an upper bound.
+    """
+    import psutil
+
+    peak, done = [0], threading.Event()
+
+    def resident(process: psutil.Process) -> int:
+        try:
+            return process.memory_info().rss
+        except psutil.Error:  # it has just ended
+            return 0
+
+    def sample() -> None:
+        while not done.wait(0.1):
+            peak[0] = max(peak[0], sum(map(resident, psutil.Process().children(recursive=True))))
+
+    thread = threading.Thread(target=sample, daemon=True)
+    thread.start()
+    try:
+        yield peak
+    finally:
+        done.set()
+        thread.join()
+
+
+def environment() -> dict[str, str]:
+    """This process's environment for a kernel or server: the repository importable, PLATES_DATA absolute.
+
+    Raises:
+        PlatesError: a setting holds something it cannot hold.
+    """
+    variables = dict(os.environ)
+    variables["PYTHONPATH"] = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
+    variables.pop("MPLBACKEND", None)  # it would keep figures out of the notebooks
+    if isinstance(data := settings().data, Path):  # a kernel starts elsewhere than where the command was typed
+        variables["PLATES_DATA"] = str(data)
+    return variables
+
+
+def _write(notebook: NotebookNode, path: Path) -> None:
+    with atomic(path) as temporary:
+        nbformat.write(notebook, temporary)
+
+
+def _execute(path: Path, copy: Path, variables: Mapping[str, str]) -> Execution:
+    from nbclient import NotebookClient
+    from nbclient.exceptions import CellExecutionError
+
+    notebook = read(path)
+    for cell in notebook.cells:  # a failed run must not show an earlier run's outputs below the error
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+    begun: list[int] = []
+    client = NotebookClient(
+        notebook,
+        kernel_name="python3",
+        timeout=None,
+        record_timing=False,
+        extra_arguments=["--IPKernelApp.log_level=ERROR"],  # a warning on each start that local sockets are plain
+        coalesce_streams=True,  # how a stream is cut into messages differs from run to run
+        resources={"metadata": {"path": str(path.resolve().parent)}},
+        on_cell_execute=lambda cell, cell_index: begun.append(cell_index),
+    )
+    start = time.monotonic()
+    with _peak_memory() as peak:
+        try:
+            client.execute(env=dict(variables))
+        except CellExecutionError as error:
+            reason = f"{error.ename}: {error.evalue.strip().splitlines()[0] if error.evalue.strip() else 'no message'}"
+            raise PlatesError(
+                f"{path}: code cell {len(begun)} failed with {reason} (all of it is in {copy}); mend it and run again."
+            ) from error
+        except (RuntimeError, AssertionError) as error:  # nbclient's for a kernel that died, and one stopped by Ctrl-C
+            raise PlatesError(
+                f"{path}: the kernel died in code cell {len(begun)}; if nobody stopped it, free memory and run again."
+            ) from error
+        finally:
+            _write(notebook, copy)
+    return Execution(copy, (time.monotonic() - start) / 60, peak[0])
+
+
+def run(
+    paths: Sequence[Path], out: Path = BUILD / "notebooks", variables: Mapping[str, str] | None = None
+) -> list[Execution]:
+    """Execute notebooks in order, each in its own kernel and folder, writing executed copies into ``out``.
+
+    Prints a table (notebook, minutes, peak memory), then where concealed photographs lie if any were written.
+
+    Args:
+        variables: environment variables for the kernels, over :func:`environment`.
+
+    Raises:
+        PlatesError: a cell failed or a kernel died; the copy in ``out`` then ends with the error.
+    """
+    os.environ.setdefault(
+        "JUPYTER_PREFER_ENV_PATH", "1"
+    )  # this Python's kernel, not one of the user's by the same name
+    kernel = {**environment(), **(variables or {})}
+    begun, width = time.time(), max([len(path.name) for path in paths] + [8])
+    print(f"{'notebook':{width}}  minutes  peak memory", flush=True)
+    done = []
+    for path in paths:
+        done.append(_execute(path, out / path.name, kernel))
+        print(f"{path.name:{width}}  {done[-1].minutes:7.2f}  {done[-1].peak / 2**30:7.2f} GiB", flush=True)
+    print(f"{'together':{width}}  {sum(one.minutes for one in done):7.2f}\nExecuted notebooks: {out}")
+    folder = BUILD / "concealed"
+    files = [file for file in folder.rglob("*") if file.is_file() and file.suffix != ".json"]
+    if fresh := sum(file.stat().st_mtime >= int(begun) for file in files):
+        print(f"Concealed photographs: {folder} ({fresh} of this run)")
+    return done
+
+
+def publish(paths: Sequence[Path], today: str | None = None) -> list[Path]:
+    """Run notebooks with PLATES_PUBLISH=1 and, when all succeeded and pass :func:`check`, replace them.
+
+    A notebook whose only change would be the date is left as it is.
+
+    Returns:
+        The notebooks that changed.
+
+    Raises:
+        PlatesError: a notebook failed or must not be committed; none is replaced then.
+    """
+    today = today or date.today().isoformat()
+    complaints = [f"{path}: {complaint}" for path in paths for complaint in form(read(path))]  # before hours of work
+    if not complaints:
+        executed = run(paths, BUILD / "published", {"PLATES_PUBLISH": "1"})
+        for one, path in zip(executed, paths, strict=True):
+            notebook = read(one.path)
+            stamp(notebook, today)
+            _write(notebook, one.path)
+            complaints += [f"{path}: {complaint}" for complaint in check(one.path)]
+    if complaints:
+        raise PlatesError("Nothing was published; mend these and run it again:\n" + "\n".join(complaints))
+    changed = []
+    for one, path in zip(executed, paths, strict=True):
+        notebook, old = read(one.path), read(path)
+        notebook.metadata.plates.date = old.metadata.get("plates", {}).get("date", today)
+        if notebook != old:
+            notebook.metadata.plates.date = today
+            _write(notebook, path)
+            changed.append(path)
+    print(f"Published: {', '.join(path.name for path in changed) or 'no notebook changed'}")
+    return changed
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """``python -m lib.notebooks run|publish|lab [NOTEBOOK...]``; the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m lib.notebooks", description=__doc__)
+    parser.add_argument("command", choices=("run", "publish", "lab"))
+    parser.add_argument("notebooks", nargs="*", type=Path, help="default: all of notebooks/, in order")
+    given = parser.parse_args(arguments)
+    try:
+        if given.command == "lab":
+            os.execve(
+                sys.executable, [sys.executable, "-m", "jupyterlab", f"--notebook-dir={NOTEBOOKS}"], environment()
+            )
+        paths = given.notebooks or sorted(NOTEBOOKS.glob("*.ipynb"))
+        (run if given.command == "run" else publish)(paths)
+    except PlatesError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,63 @@
+"""Several processes as torchrun starts them, and the one process everybody else has."""
+
+import os
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch import distributed as dist
+from torch.nn.parallel import DistributedDataParallel
+
+
+def rank() -> int:
+    """This process's number, 0 where there is only one."""
+    return dist.get_rank() if dist.is_initialized() else 0
+
+
+def world() -> int:
+    """How many processes train together."""
+    return dist.get_world_size() if dist.is_initialized() else 1
+
+
+def join() -> None:
+    """Join the group that torchrun announces in the environment; without torchrun do nothing."""
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1 and not dist.is_initialized():
+        dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+
+
+def leave() -> None:
+    """Leave the group, so that torchrun ends without a warning."""
+    if dist.is_initialized():
+        dist.destroy_process_group()
+
+
+def parallel(model: nn.Module) -> nn.Module:
+    """``model`` with its gradients averaged over the processes, or itself where there is one."""
+    if world() == 1:
+        return model
+    on_gpu = next(model.parameters()).is_cuda
+    return DistributedDataParallel(model, device_ids=[torch.cuda.current_device()] if on_gpu else None)
+
+
+def mean(value: Tensor) -> Tensor:
+    """The mean of a number over the processes, detached."""
+    value = value.detach().clone()
+    if world() > 1:
+        dist.all_reduce(value)
+        value /= world()
+    return value
+
+
+def gather(value: Any) -> list[Any]:
+    """Every process's ``value`` (anything that pickles), in the order of their ranks."""
+    if world() == 1:
+        return [value]
+    values: list[Any] = [value] * world()
+    dist.all_gather_object(values, value)
+    return values
+
+
+def wait() -> None:
+    """Return when every process has come here."""
+    if world() > 1:
+        dist.barrier()

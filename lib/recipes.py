@@ -1,0 +1,91 @@
+"""What decides how a training ends, as data: the paper's recipe and the sizes that the profiles change."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from lib.settings import PlatesError, device, settings
+from lib.transforms import SMALLEST_CROP
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All that decides how a run ends, beside its data. The defaults are the paper's (sections 4 to 4.3).
+
+    Attributes:
+        model, options: for `lib.models.build`.
+        loss: a name of `lib.losses.LOSSES`.
+        weight, weight_inside, reduction: for that loss; None keeps its own.
+        epochs, batch: passes over the data; pictures a step, over all processes together.
+        learning_rate, weight_decay: of AdamW; the rate falls to 0 along a cosine.
+        clip, clip_at: gradients clipped by ``"value"`` (paper), ``"norm"`` (the authors' code) or ``""``.
+        augment: names of `lib.transforms.AUGMENTATIONS`, on top of crop and zoom.
+        smallest_crop: least share of a photograph that a crop shows.
+        pictures: at most this many training pictures; None for all.
+        seed: of weights, order and crops.
+    """
+
+    model: str = "baseline"
+    options: Mapping[str, Any] = field(default_factory=dict)
+    loss: str = "log2"
+    weight: float | None = None
+    weight_inside: bool = False
+    reduction: str | None = None
+    epochs: int = 100
+    batch: int = 512
+    learning_rate: float = 1e-3
+    weight_decay: float = 1e-4
+    clip: str = "value"
+    clip_at: float = 0.1
+    augment: tuple[str, ...] = ()
+    smallest_crop: float = SMALLEST_CROP
+    pictures: int | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.clip not in ("value", "norm", ""):
+            raise PlatesError(f"clip={self.clip!r} is unknown; use 'value', 'norm' or '' for none.")
+        if min(self.epochs, self.batch) < 1:
+            raise PlatesError(f"epochs={self.epochs} and batch={self.batch} must both be at least 1.")
+
+    def digest(self, data: str) -> str:
+        """Eight characters that differ whenever the recipe or the data differ."""
+        told = json.dumps([asdict(self), data], sort_keys=True)
+        return hashlib.sha256(told.encode()).hexdigest()[:8]
+
+
+# What the profiles change: sizes, never code paths. `grid` shrinks the linear layer that holds nearly
+# all parameters; `steps` takes the paper's 1,200 or so optimiser steps with batches a processor can bear.
+PRESETS: dict[str, dict[str, Any]] = {
+    "fast": {
+        "options": {"grid": 40, "channels": (32, 64, 512)},
+        "epochs": 20,
+        "batch": 32,
+        "pictures": 800,
+        "smallest_crop": 0.25,
+    },
+    "steps": {"epochs": 8, "batch": 32},
+    "paper": {},
+}
+
+
+def preset_name() -> str:
+    """The preset that the environment asks for: ``fast``, or ``paper`` on a GPU, or ``steps`` on a processor."""
+    if settings().fast:
+        return "fast"
+    return "steps" if device().type == "cpu" else "paper"
+
+
+def recipe(preset: str | None = None, **changes: Any) -> Recipe:
+    """The recipe of ``preset`` (default: `preset_name`), with ``changes`` to it; ``options`` add to the preset's.
+
+    Raises:
+        PlatesError: no preset has that name.
+    """
+    name = preset or preset_name()
+    if name not in PRESETS:
+        raise PlatesError(f"preset {name!r} is unknown; choose one of {', '.join(PRESETS)}.")
+    preset_options = PRESETS[name].get("options", {})
+    return Recipe(**{**PRESETS[name], **changes, "options": {**preset_options, **changes.get("options", {})}})
