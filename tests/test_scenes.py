@@ -14,7 +14,8 @@ import pytest
 from PIL import Image
 
 from lib.scenes import KINDS, LOOKS, Plate, Scene, clip, encode, render
-from lib.scenes.camera import Camera
+from lib.scenes.backdrop import Panel
+from lib.scenes.camera import Camera, place
 from lib.scenes.layouts import draw_world
 from lib.scenes.plates import DIGITS, LETTERS, design, paint
 from lib.scenes.render import picture
@@ -25,7 +26,7 @@ SMALL = (320, 240)
 
 @pytest.fixture(scope="module")
 def scenes() -> list[Scene]:
-    return [render(5, index, SMALL) for index in range(40)]
+    return [render(5, index, SMALL) for index in range(36)]
 
 
 @pytest.fixture(scope="module")
@@ -90,10 +91,10 @@ def test_characters_lie_in_their_plate_and_in_reading_order(plates: list[Plate])
         assert set(plate.text) <= set(LETTERS + DIGITS)
         flat = cv2.getPerspectiveTransform(plate.corners, np.float32([[0, 0], [1, 0], [1, 1], [0, 1]]))
         places = [cv2.perspectiveTransform(c.corners[None], flat)[0] for c in plate.characters]
-        for place in places:
-            assert place.min() > -0.01 and place.max() < 1.01
-            assert place[0, 0] < place[1, 0] and place[0, 1] < place[3, 1]
-        centres = [place.mean(0) for place in places]
+        for cell in places:
+            assert cell.min() > -0.01 and cell.max() < 1.01
+            assert cell[0, 0] < cell[1, 0] and cell[0, 1] < cell[3, 1]
+        centres = [cell.mean(0) for cell in places]
         for here, there in pairwise(centres):
             assert there[0] > here[0] or there[1] > here[1] + 0.3  # to the right, or on the next line
 
@@ -114,7 +115,7 @@ def magenta(scene: Scene) -> np.ndarray:
 
 def test_quadrilaterals_agree_with_the_painted_pixels():
     checked = 0
-    for index in range(40):
+    for index in range(30):
         world = draw_world(6, index, (640, 480), "street")
         if world.light.name != "day" or any(actor.vehicle.lamps_on for actor in world.actors):
             continue
@@ -131,7 +132,7 @@ def test_quadrilaterals_agree_with_the_painted_pixels():
 
 def test_the_occluded_share_is_what_the_pixels_show():
     shares = []
-    for index in range(60):
+    for index in range(45):
         world = draw_world(7, index, (640, 480), None)
         if world.light.name != "day" or any(actor.vehicle.lamps_on for actor in world.actors):
             continue
@@ -144,9 +145,40 @@ def test_the_occluded_share_is_what_the_pixels_show():
             )
             shares.append((plate.occluded, 1 - shown))
     expected, measured = np.array(shares).T
-    assert len(shares) >= 10 and expected.max() > 0.1  # some are partly hidden
+    assert len(shares) >= 8 and expected.max() > 0.1  # some are partly hidden
     assert np.abs(expected - measured).max() < 0.08
     assert np.median(np.abs(expected - measured)) < 0.02
+
+
+@pytest.mark.parametrize(("share", "left"), [(0.5, 1), (0.93, 0)])
+def test_what_is_left_of_a_hidden_plate_cannot_be_read(share: float, left: int):
+    world = next(
+        world
+        for world in (draw_world(4, index, (640, 480), "yard") for index in range(200))
+        if world.light.name == "day" and len(world.actors) == 1 and len(world.actors[0].vehicle.mounts) == 2
+        for plates in [picture(world, 4, 0, marker=True).plates]
+        if len(plates) == 1 and plates[0].bbox[2] > 80 and plates[0].occluded < 0.01
+    )
+    actor, eye = world.actors[0], np.array(world.camera.position)
+    mounts = [(m, place(m.corners, actor.x, actor.z, actor.heading)) for m in actor.vehicle.mounts]
+    _, corners = min(mounts, key=lambda pair: world.camera.view(pair[1])[:, 2].max())
+    across, down = corners[1] - corners[0], corners[3] - corners[0]
+    screen = np.stack([
+        corners[0] - across - down, corners[0] + across * share - down,
+        corners[3] + across * share + down, corners[3] - across + down,
+    ])  # fmt: skip
+    screen = eye + 0.8 * (screen - eye)
+    world.things.append(Panel(screen, np.full((8, 8, 3), 0.3, np.float32)))
+    scene = picture(world, 4, 0, marker=True)
+    assert len(scene.plates) == left
+    if left:
+        hidden = np.stack([corners[0], corners[0] + across * share, corners[3] + across * share, corners[3]])
+        part, whole = (signed_area(world.camera.project(quad)[0]) for quad in (hidden, corners))
+        assert scene.plates[0].occluded == pytest.approx(part / whole, abs=0.02)
+    else:  # one even tone: neither edges nor characters remain
+        x0, y0 = np.floor(world.camera.project(corners)[0].min(0)).astype(int)
+        x1, y1 = np.ceil(world.camera.project(corners)[0].max(0)).astype(int)
+        assert magenta(scene)[y0:y1, x0:x1].max() < 0.5
 
 
 def test_white_plates_are_bright_and_their_characters_dark():
@@ -237,15 +269,33 @@ def test_ground_map_inverts_the_projection():
     assert back[:, :2] / back[:, 2:] == pytest.approx(points[:, [0, 2]])
 
 
-GOLDEN: dict[int, list] = {}
+GOLDEN = {
+    1: (
+        "road",
+        [
+            ("F98FYE", "top_band", [[269.8, 103.1], [276.9, 103.1], [276.9, 105.4], [269.8, 105.4]]),
+            ("83NA41", "white", [[435.2, 310.9], [528.2, 307.5], [523.5, 324.4], [432.1, 328.2]]),
+        ],
+        [[93, 136, 132, 136], [109, 130, 104, 100], [99, 98, 73, 84]],
+    ),
+    3: (
+        "yard",
+        [
+            ("ZKM9404", "yellow_blue_band", [[108.5, 340.8], [364.8, 342.6], [365.1, 396.3], [106.1, 397.1]]),
+        ],
+        [[143, 146, 152, 155], [109, 112, 116, 119], [115, 117, 115, 118]],
+    ),
+}
 
 
 @pytest.mark.parametrize("index", sorted(GOLDEN))
 def test_pinned_scenes(index: int):
-    """Geometry to the pixel and the picture to a coarse thumbnail: a change here asks for a new VERSION."""
+    """Geometry to a tenth of a pixel, the picture as a coarse thumbnail: a change here asks for a new VERSION."""
     kind, plates, thumbnail = GOLDEN[index]
     scene = render(0, index)
     assert scene.kind == kind
-    assert [(p.text, p.look, np.rint(p.corners).astype(int).tolist()) for p in scene.plates] == plates
+    assert [(p.text, p.look) for p in scene.plates] == [(text, look) for text, look, _ in plates]
+    for plate, (_, _, corners) in zip(scene.plates, plates, strict=True):
+        assert plate.corners == pytest.approx(np.array(corners), abs=0.06)
     small = cv2.resize(scene.image, (4, 3), interpolation=cv2.INTER_AREA).mean(-1)
     assert np.abs(small - np.array(thumbnail)).max() < 4

@@ -6,7 +6,8 @@ from lib.scenes.bodies import Shell
 from lib.scenes.mesh import CHROME, PAINT, PAINT2, RIM, RUBBER, SEAM
 
 
-def wheels(body: Shell, flat: list, rng: np.random.Generator) -> None:
+def wheels(body: Shell, flat: list[tuple[np.ndarray, np.ndarray, int]], rng: np.random.Generator) -> None:
+    """Append arches, tyres, rims and spokes to ``flat``: (corners, normal, material) as ``mesh.decals`` takes them."""
     spokes, turn0 = int(rng.integers(5, 11)), rng.uniform(0, 1)
     turn = np.linspace(0, 2 * np.pi, 19)[:-1]
     for z in (0.305 * body.length, -0.29 * body.length):
@@ -36,7 +37,8 @@ def wheels(body: Shell, flat: list, rng: np.random.Generator) -> None:
                 flat.append((np.stack([np.full(4, x), up, along], 1), normal, SEAM))
 
 
-def sides(body: Shell, flat: list, rng: np.random.Generator, trim: int) -> None:
+def sides(body: Shell, flat: list[tuple[np.ndarray, np.ndarray, int]], rng: np.random.Generator, trim: int) -> None:
+    """Append sill, doors, handles, pillars and shoulder line to ``flat``; ``trim`` is the bumpers' material."""
     height, seats = body.height, body.style in ("saloon", "hatch", "estate", "offroad", "pickup")
     for right in (False, True):
         normal = np.array([1.0 if right else -1.0, 0.0, 0.0])

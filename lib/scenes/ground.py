@@ -9,7 +9,8 @@ import numpy as np
 from lib.scenes import noise
 from lib.scenes.canvas import Canvas
 
-_LINEAR = (((np.arange(256) / 255.0) ** 2.2) * 1.0).astype(np.float32)
+FARTHEST = 390.0  # metres
+_LINEAR = ((np.arange(256) / 255.0) ** 2.2).astype(np.float32)
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,14 +39,16 @@ def _tiles(number: int) -> tuple[np.ndarray, np.ndarray]:
     return np.ascontiguousarray(fine), noise.fractal(120 + number, 256, 6, 6, 0.6)
 
 
-def _laid(
-    bank: np.ndarray, per_metre: float, matrix: np.ndarray, top: int, shape: tuple[int, int], step: int
-) -> np.ndarray:
-    """A bank of noise laid on the ground, as seen in every ``step``-th pixel below row ``top``."""
-    scale = np.array([[per_metre, 0, 2000.0], [0, per_metre, 2000.0], [0, 0, 1]])
-    shift = np.array([[step, 0, 0.5], [0, step, 0.5 + top], [0, 0, 1]])
-    how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    return cv2.warpPerspective(bank, scale @ matrix @ shift, shape[::-1], flags=how, borderMode=cv2.BORDER_REFLECT)
+def _sum(row: np.ndarray, width: int, first: int, height: int) -> np.ndarray:
+    """A linear form (3,) of the homogeneous pixel centres of rows ``first`` and below, float32 (height, width)."""
+    across = ((np.arange(width) + 0.5) * row[0]).astype(np.float32)
+    return across + ((np.arange(first, first + height) + 0.5) * row[1] + row[2]).astype(np.float32)[:, None]
+
+
+def _laid(bank: np.ndarray, per_metre: float, x: np.ndarray, z: np.ndarray) -> np.ndarray:
+    """A bank of noise laid on the ground, as seen at ground coordinates ``x`` and ``z``."""
+    scale, shift = np.float32(per_metre), np.float32(2000)
+    return cv2.remap(bank, x * scale + shift, z * scale + shift, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
 
 
 def lay(canvas: Canvas, plan: Ground) -> None:
@@ -53,13 +56,16 @@ def lay(canvas: Canvas, plan: Ground) -> None:
     camera, light = canvas.camera, canvas.light
     height, width = canvas.image.shape[:2]
     matrix = camera.ground_map()
-    across = ((np.arange(width) + 0.5) * matrix[2, 0]).astype(np.float32)
-    slope = across + ((np.arange(height) + 0.5) * matrix[2, 1] + matrix[2, 2]).astype(np.float32)[:, None]
+    slope = _sum(matrix[2], width, 0, height)
     rows = np.flatnonzero(slope.min(1) < -1e-4)
     if not len(rows):
         return
     top = int(rows[0])
     slope = slope[top:]
+    # Ground coordinates of every pixel; those at and above the horizon are held at FARTHEST and drawn over later.
+    share = 1 / np.minimum(slope, np.float32(-camera.position[1] / FARTHEST))
+    x = np.clip(_sum(matrix[0], width, top, height - top) * share, -FARTHEST, FARTHEST)
+    z = np.clip(_sum(matrix[1], width, top, height - top) * share, -FARTHEST, FARTHEST)
     encoded = np.empty((height - top, width, 3), np.uint8)
     encoded[:] = np.rint(np.clip(np.array(plan.colour), 0, 1) ** (1 / 2.2) * 255)
     for area in plan.areas:
@@ -69,11 +75,10 @@ def lay(canvas: Canvas, plan: Ground) -> None:
             fixed = np.rint(np.clip(outline - (0.5, top + 0.5), -60_000, 60_000) * 16).astype(np.int32)
             cv2.fillPoly(encoded, [fixed], shade, cv2.LINE_AA, 4)
     # What changes slowly is worked out at half the size: distance, air, wetness, stains.
-    half = slope[::2, ::2]
-    far = np.float32(camera.position[1]) / np.maximum(-half, np.float32(camera.position[1] / 400))  # metres, nearly
+    far = share[::2, ::2] * np.float32(-camera.position[1])  # metres, nearly
     near = np.minimum(1, np.float32(0.012 * camera.focal) / far)  # texture finer than a pixel averages out
     fine_bank, stain_bank = _tiles(plan.texture % 8)
-    stains = _laid(stain_bank, 6.0, matrix, top, half.shape, 2)
+    stains = _laid(stain_bank, 6.0, x[::2, ::2], z[::2, ::2])
     gain = 1 + stains * np.sqrt(near) * np.float32(0.5 * plan.rough)
     if plan.dapple:
         gain *= 1 - np.float32(plan.dapple) * np.minimum(np.maximum(stains * 2 + 0.4, 0), 1)
@@ -89,7 +94,7 @@ def lay(canvas: Canvas, plan: Ground) -> None:
         gain *= np.float32(1 - 0.35 * light.wet)
         added += seen * pool * np.float32(light.wet * 0.7)
     size = (width, height - top)
-    relief = _laid(fine_bank, 40.0, matrix, top, slope.shape, 1)
+    relief = _laid(fine_bank, 40.0, x, z)
     relief *= cv2.resize(near * np.float32(0.9 * plan.rough), size)
     relief += 1
     np.maximum(relief, 0.25, out=relief)
@@ -97,7 +102,7 @@ def lay(canvas: Canvas, plan: Ground) -> None:
     colour = cv2.LUT(encoded, _LINEAR[None, :, None] * falls)
     colour *= noise.triple(relief)
     colour += cv2.resize(added[..., None] * horizon, size)
-    part = slope[: max(np.count_nonzero(slope.max(1) > -0.5 / camera.focal), 1)]  # only the horizon's rows need blending
+    part = slope[: max(np.count_nonzero(slope.max(1) > -0.5 / camera.focal), 1)]
     cover = noise.triple(np.minimum(np.maximum(part * np.float32(-camera.focal) + 0.5, 0), 1))
     sky = canvas.image[top : top + len(part)] * (1 - cover)
     canvas.image[top:] = colour

@@ -95,7 +95,7 @@ def expose(image: np.ndarray, lens: Lens, rng: np.random.Generator) -> np.ndarra
     if lens.blur > 0.3:
         image = cv2.GaussianBlur(image, (0, 0), lens.blur * width / 640)
     tiny = cv2.resize(image, (32, 24), interpolation=cv2.INTER_AREA)
-    seen = float(np.mean(np.minimum(tiny.mean(-1), 2) ** 0.5))  # the camera's automatic exposure
+    seen = float(np.mean(np.clip(tiny.mean(-1), 0, 2) ** 0.5))  # the camera's automatic exposure
     metered = (lens.target / max(seen, 0.02)) ** (2 * 0.85)
     x = (np.arange(width, dtype=np.float32) / width - 0.5) ** 2
     y = (np.arange(height, dtype=np.float32) / height - 0.5) ** 2

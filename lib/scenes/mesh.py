@@ -34,7 +34,7 @@ MATERIALS = 18
 class Mesh:
     """Polygons of four corners: ``quads`` float (F, 4, 3) metres, ``normals`` (F, 3) outward, ``material`` uint8 (F,).
 
-    ``double`` faces are drawn whichever way they face; ``ordered`` ones as listed instead of far to near.
+    ``ordered`` faces are drawn as listed instead of far to near.
     """
 
     quads: np.ndarray

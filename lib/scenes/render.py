@@ -40,16 +40,9 @@ def picture(world: World, seed: int, index: int, frame: int = 0, marker: bool = 
     depths = []
     for thing in (*world.things, *world.actors):
         points = thing.corners if isinstance(thing, backdrop.Panel) else np.array([[thing.x, 0.5, thing.z]])
-        depths.append(
-            (
-                float(canvas.camera.view(points)[:, 2].max() if len(points) > 1 else canvas.camera.view(points)[0, 2]),
-                thing,
-            )
-        )
-    order = sorted(range(len(depths)), key=lambda k: -depths[k][0])
+        depths.append((float(canvas.camera.view(points)[:, 2].max()), thing))
     blurred = False
-    for k in order:
-        depth, thing = depths[k]
+    for depth, thing in sorted(depths, key=lambda pair: -pair[0]):
         nearest = isinstance(thing, Actor) and thing.key == 0
         if not blurred and (nearest or depth < world.focus * 1.25 + 2):
             lens.defocus(canvas.image, world.bokeh)

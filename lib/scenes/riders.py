@@ -23,7 +23,7 @@ from lib.scenes.mesh import (
     ellipsoid,
     tube,
 )  # fmt: skip
-from lib.scenes.plates import design
+from lib.scenes.plates import PlateDesign, design
 from lib.scenes.vehicles import Mount, Vehicle, paint_colour
 
 
@@ -39,7 +39,7 @@ def _wheel(z: float, radius: float, width: float) -> list[Part]:
     return parts
 
 
-def _plate(centre: tuple, rng: np.random.Generator, rear: bool, plate: object, lean: float) -> Mount:
+def _plate(centre: tuple, rng: np.random.Generator, rear: bool, plate: PlateDesign, lean: float) -> Mount:
     side = 1.0 if rear else -1.0
     normal = np.array([0, np.sin(lean), -side * np.cos(lean)])
     up = np.array([0, np.cos(lean), side * np.sin(lean)])

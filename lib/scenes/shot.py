@@ -15,7 +15,7 @@ from lib.scenes.world import World
 _SHARES = (0.0, 0.01, 0.10, 0.25, 0.50, 0.75, 0.90, 0.99, 1.0)
 
 
-_WIDTHS = (6.5, 9, 24, 52, 98, 142, 235, 570, 640)
+_WIDTHS = (7, 11, 30, 56, 100, 138, 220, 590, 640)
 
 
 @dataclass(eq=False)
@@ -61,7 +61,7 @@ def frame(rng: np.random.Generator, size: tuple[int, int], kind: str, film: bool
     away = bool(rng.random() < 0.6) or (plated and len(vehicle.mounts) < 2)
     wanted = float(np.exp(np.interp(rng.random(), _SHARES, np.log(_WIDTHS)))) * width / 640
     if film:
-        wanted = float(np.clip(wanted, 20, 70)) * width / 640
+        wanted = float(np.clip(wanted, 20 * width / 640, 70 * width / 640))
     focal = width * float(np.exp(rng.uniform(np.log(0.75), np.log(1.9))))
     if wanted > 0.3 * width:
         focal = width * rng.uniform(0.8, 1.3)

@@ -133,7 +133,7 @@ def _traffic(shot: Shot, centre: float, lane: float, keep_right: bool, half: flo
     for _ in range(int(rng.choice([0, 1, 2, 3, 5], p=[0.30, 0.28, 0.20, 0.14, 0.08]))):
         ahead = rng.random() < 0.5
         side = 1 if ahead == keep_right else -1
-        x, z = centre + side * lane + rng.normal(0, 0.15), rng.uniform(6, 60)
+        x, z = centre + side * lane + rng.normal(0, 0.15), rng.uniform(6, 48)
         moving = True
         if half > 4.4 and rng.random() < 0.6:
             x, moving = centre + side * (half - 1.05), False

@@ -159,7 +159,7 @@ def tree(number: int) -> tuple[np.ndarray, np.ndarray, tuple[float, float]]:
     if not bush:
         trunk = (np.abs(x + 0.02 * lump) < 0.035 + 0.02 * np.maximum(y, 0)) & (y > -0.1)
         bark = trunk & (cover < 0.6)
-        face[bark] = np.float32([0.09, 0.07, 0.055]) * (1 + 0.3 * lump[bark])[:, None]
+        face[bark] = np.float32([0.09, 0.07, 0.055]) * np.clip(1 + 0.3 * lump[bark], 0.3, 2)[:, None]
         cover = np.maximum(cover, trunk.astype(np.float32))
     return face.astype(np.float32), cover.astype(np.float32), (wide, tall)
 

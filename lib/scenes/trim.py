@@ -44,9 +44,11 @@ class End:
         )  # fmt: skip
 
     def strip(self, u0: float, u1: float, y0: float, y1: float, material: int, tilt: float = 0.0) -> None:
+        """A rectangle from ``u0`` to ``u1`` and between two height shares."""
         self.patch([(u0, y0), (u1, y0), (u1, y1), (u0, y1)], material, tilt)
 
     def disc(self, u: float, y: float, radius: float, material: int, squash: float = 1.0) -> None:
+        """A disc of a radius in metres, ``squash`` times as high as wide."""
         turn = np.linspace(0, 2 * np.pi, 13)[:-1]
         half = float(self.body.half(0, y * self.body.height))
         self.patch(
@@ -55,6 +57,7 @@ class End:
         )
 
     def both(self, outline: list[tuple[float, float]], material: int) -> None:
+        """A patch and its mirror image."""
         self.patch(outline, material)
         self.patch([(-u, y) for u, y in outline], material)
 
@@ -74,7 +77,12 @@ class End:
         return np.stack([centre - x + y_, centre + x + y_, centre + x - y_, centre - x - y_]), normal
 
 
-def rear_trim(body: Shell, rng: np.random.Generator, trim: int) -> tuple[End, float, list]:
+def rear_trim(body: Shell, rng: np.random.Generator, trim: int) -> tuple[End, float, list[np.ndarray]]:
+    """Lay out a rear.
+
+    Returns:
+        The end, the plate's height share, and the lamps' places in body axes.
+    """
     end, boxy = End(body, True), body.style in ("van", "bus", "lorry")
     tail = float(body.y[body.knots["tail"]] / body.height)
     low = 0.37 if not boxy else 0.24
@@ -148,7 +156,8 @@ def rear_trim(body: Shell, rng: np.random.Generator, trim: int) -> tuple[End, fl
     return end, plate_y, lamps
 
 
-def front_trim(body: Shell, rng: np.random.Generator, trim: int) -> tuple[End, float, list]:
+def front_trim(body: Shell, rng: np.random.Generator, trim: int) -> tuple[End, float, list[np.ndarray]]:
+    """Lay out a front; returns as ``rear_trim``."""
     end, boxy = End(body, False), body.style in ("van", "bus", "lorry")
     brow = float(body.y[body.knots["bonnet"]] / body.height)
     low = 0.33 if not boxy else 0.22

@@ -1,6 +1,6 @@
 """Whole vehicles: a shell with its trim, labels and number plates."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -127,16 +127,12 @@ def build(rng: np.random.Generator, style: str | None = None, plated: bool = Tru
     vehicle.rear_lamps, vehicle.front_lamps, vehicle.lamps_on = rear_lamps, front_lamps, lamps_on
     if plated:
         first = design(rng)
-        second = first if rng.random() < 0.75 else design(rng, look=first.look)
         aside = float(rng.uniform(-0.3, 0.3)) if rng.random() < 0.06 else 0.0
         vehicle.mounts.append(_bolt_on(rear, rear_y, rng, first, aside))
         if rng.random() < 0.88:  # in some countries fronts are bare
-            same = (
-                PlateDesign(**{**second.__dict__, "text": first.text, "cells": first.cells, "marks": first.marks})
-                if second is first
-                else second
+            vehicle.mounts.append(
+                _bolt_on(front, front_y, rng, replace(first, dirt=float(rng.beta(1.1, 3.5)), mud=0.0), aside)
             )
-            vehicle.mounts.append(_bolt_on(front, front_y, rng, same, aside))
     _dress(vehicle, body, rear, front, rear_y, rng, taxi)
     if plated and rng.random() < 0.05:
         ball = body.end(0, (rear_y - 0.04) * body.height, True, 0.16)
