@@ -27,7 +27,7 @@ def evaluate(options: argparse.Namespace) -> int:
 
     split = load_folder(options.folder, options.split)
     concealer = Concealer.load(options.method, options.weights, options.threshold, options.growth)
-    told = report(measure(split, concealer), concealer, data=options.folder.name, split=options.split)
+    told = report(measure(split, concealer), concealer, data=options.folder.resolve().name, split=options.split)
     write_json(options.json, told)
     shown = ("images", "plates", "threshold", "accuracy", "on_plate_accuracy", "coverage", "missed", "stray_cover")
     print(", ".join(f"{key} {told[key]}" for key in shown))
@@ -42,9 +42,9 @@ def train(options: argparse.Namespace) -> int:
     from lib.data import describe, load_plates
     from lib.engine import Segmenter
     from lib.evaluate import choose_operating_point
+    from lib.pictures import Pictures
     from lib.recipes import recipe
     from lib.training import fit_or_load, set_operating_point
-    from lib.transforms import Pictures
 
     given = ("loss", "weight", "epochs", "batch", "learning_rate", "pictures", "seed", "augment")
     changes = {key: getattr(options, key) for key in given if getattr(options, key) is not None}
@@ -52,7 +52,7 @@ def train(options: argparse.Namespace) -> int:
     try:
         plates = load_plates()
         wanted = recipe(options.preset, model=options.model, **changes)
-        train = Pictures.from_dataset(plates["train"], wanted.pictures)
+        train = Pictures.from_dataset(plates["train"], wanted.pictures, wanted.seed)
         validation = Pictures.from_dataset(plates["validation"], options.validation)
         run = fit_or_load(options.name or options.model, wanted, train, validation, describe(plates))
         if processes.rank() == 0:

@@ -12,12 +12,13 @@ from torchvision.transforms import v2
 
 from lib.conceal import Concealer
 from lib.data import load_plates
-from lib.engine import Segmenter
+from lib.engine import Segmenter, describe_device
 from lib.models import build
+from lib.pictures import Pictures
 from lib.recipes import PRESETS, recipe
 from lib.settings import device
-from lib.training import Trainer, describe_device
-from lib.transforms import AUGMENTATIONS, SIDE, Augment, Pictures, batches, to_input
+from lib.trainer import Trainer
+from lib.transforms import AUGMENTATIONS, SIDE, Augment, batches, to_input
 
 BATCH = 32
 
@@ -33,7 +34,7 @@ def rate(work: Callable[[], int], seconds: float = 4.0) -> float:
 
 def decode_each(split: datasets.Dataset) -> Callable[[], int]:
     """The usual way, and the authors': decode, crop and scale every picture whenever it is wanted."""
-    to_float = v2.Compose([v2.ToImage(), v2.RandomResizedCrop(SIDE, antialias=True), v2.ToDtype(torch.float32, scale=True)])
+    to_float = v2.Compose([v2.ToImage(), v2.RandomResizedCrop(SIDE), v2.ToDtype(torch.float32, scale=True)])
     encoded = split.cast_column("image", datasets.Image(decode=False))[: 4 * BATCH]["image"]
 
     def work() -> int:

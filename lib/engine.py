@@ -1,6 +1,7 @@
 """Checkpoints on disk, and a segmentation network as a function from a photograph to P(background)."""
 
 import json
+import platform
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from torch import nn
 
 from lib.files import atomic, write_json
 from lib.models import build
-from lib.settings import RUNS, WEIGHTS, PlatesError
+from lib.settings import RUNS, WEIGHTS, PlatesError, device
 from lib.transforms import to_input
 
 HOW_TO_GET_WEIGHTS = "run `make run` or `python -m lib train baseline`, or name a file with --weights"
@@ -30,9 +31,9 @@ def save_checkpoint(path: Path, model: nn.Module, card: dict[str, Any]) -> None:
         PlatesError: the folder cannot be written to.
     """
     weights = {name: tensor.detach().contiguous().cpu() for name, tensor in model.state_dict().items()}
+    write_json(path.with_suffix(".json"), card)  # first, so that no weights ever lie without it
     with atomic(path) as temporary:
         save_file(weights, temporary, metadata={"card": json.dumps(card)})
-    write_json(path.with_suffix(".json"), card)
 
 
 def read_card(path: Path) -> dict[str, Any]:
@@ -43,11 +44,16 @@ def read_card(path: Path) -> dict[str, Any]:
     """
     try:
         with safetensors.safe_open(path, framework="pt") as file:
-            return json.loads((file.metadata() or {})["card"])
+            card = json.loads((file.metadata() or {})["card"])
+        if not isinstance(card, dict):
+            raise ValueError("its card is no JSON object")
+        return card
     except FileNotFoundError as error:
         raise PlatesError(f"{path}: there is no such weights file; {HOW_TO_GET_WEIGHTS}.") from error
     except (OSError, KeyError, ValueError, safetensors.SafetensorError) as error:
-        raise PlatesError(f"{path}: is not a whole checkpoint of ours ({error}); {HOW_TO_GET_WEIGHTS}.") from error
+        raise PlatesError(
+            f"{path}: is not a whole checkpoint of ours ({error}); remove it, then {HOW_TO_GET_WEIGHTS}."
+        ) from error
 
 
 def load_checkpoint(path: Path) -> tuple[nn.Module, dict[str, Any]]:
@@ -60,8 +66,11 @@ def load_checkpoint(path: Path) -> tuple[nn.Module, dict[str, Any]]:
     try:
         model = build(card["model"], **card["options"])
         model.load_state_dict(load_file(path))
-    except (KeyError, RuntimeError, safetensors.SafetensorError) as error:
-        raise PlatesError(f"{path}: its weights do not fit its model ({error}); {HOW_TO_GET_WEIGHTS}.") from error
+    except (KeyError, TypeError, RuntimeError, safetensors.SafetensorError, PlatesError) as error:
+        told = " ".join(str(error).split())  # torch lists what does not fit on lines of their own
+        raise PlatesError(
+            f"{path}: its weights do not fit its model ({told}); remove it, then {HOW_TO_GET_WEIGHTS}."
+        ) from error
     return model.eval(), card
 
 
@@ -101,7 +110,7 @@ class Segmenter:
 
     @classmethod
     def load(cls, path: Path | None = None) -> "Segmenter":
-        """Load ``path``, or what `find_weights` finds.
+        """Load ``path``, or what `find_weights` finds, onto `lib.settings.device`.
 
         Raises:
             PlatesError: no weights, or not usable ones.
@@ -109,7 +118,8 @@ class Segmenter:
         found = find_weights(path)
         model, card = load_checkpoint(found)
         point = card.get("operating_point") or {}
-        return cls(model, card.get("name", found.stem), point.get("threshold", 0.5), point.get("growth", 0.0))
+        name = card.get("name", found.stem)
+        return cls(model.to(device()), name, point.get("threshold", 0.5), point.get("growth", 0.0))
 
     @torch.inference_mode()
     def __call__(self, rgb: np.ndarray) -> np.ndarray:
@@ -123,3 +133,18 @@ class Segmenter:
         pictures = torch.from_numpy(square).permute(2, 0, 1).unsqueeze(0).to(self.device)
         background = self.model(to_input(pictures)).softmax(1)[0, 0].float().cpu().numpy()
         return cv2.resize(background, (width, height), interpolation=cv2.INTER_LINEAR)
+
+
+def fast_precision(where: torch.device) -> torch.dtype:
+    """bfloat16 where the device computes in it natively, else float32."""
+    if where.type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
+    native = where.type == "cpu" and torch.cpu._is_avx512_bf16_supported()  # emulated, bfloat16 is the slower one
+    return torch.bfloat16 if native else torch.float32
+
+
+def describe_device(where: torch.device) -> str:
+    """The device as tables name it: the GPU's name, or the processor with its threads."""
+    if where.type == "cuda":
+        return torch.cuda.get_device_name(where)
+    return f"{where.type} ({platform.machine()}, {torch.get_num_threads()} threads)"

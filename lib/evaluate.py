@@ -15,10 +15,10 @@ from datasets import Dataset, Image
 from tqdm import tqdm
 
 from lib.data import plates_of
+from lib.engine import describe_device
 from lib.images import decode
 from lib.metrics import METRICS, Accumulator
 from lib.settings import PlatesError
-from lib.training import describe_device
 
 THRESHOLDS = (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 GROWTHS = (0.0, 0.1, 0.2, 0.35, 0.5)  # in component heights

@@ -112,3 +112,25 @@ def loss_and_gradient(power: int, weight: float, p: np.ndarray) -> tuple[np.ndar
     p = np.asarray(p, dtype=np.float64)
     cost = -np.log(p)
     return weight * cost**power, weight * power * cost ** (power - 1) * (1 - p)
+
+
+def resting_point(power: int, factor: float, share: float) -> float:
+    """The P(plate) at which a network that tells no pixel from another comes to rest.
+
+    With the same p everywhere, the pull up of the plate pixels balances the pull down of the others where
+    ``factor * power * (-log p)^(power - 1) * (1 - p) * share = p * (1 - share)``. For cross entropy that is
+    ``p = share`` itself. Below one half, nothing is predicted plate: the collapse of the paper's section 4.1.
+
+    Args:
+        power, factor: as `PlateLoss`, whose ``factor`` is lambda, or lambda**k when it stands inside.
+        share: plate pixels / pixels, in (0, 1).
+
+    Returns:
+        p in (0, 1), found by bisection to 1e-9.
+    """
+    low, high = 0.0, 1.0
+    while high - low > 1e-9:
+        p = (low + high) / 2
+        up = float(loss_and_gradient(power, factor, np.array(p))[1]) * share
+        low, high = (p, high) if up > p * (1 - share) else (low, p)
+    return (low + high) / 2

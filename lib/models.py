@@ -66,7 +66,7 @@ class SegmentationCNN(nn.Module):
     ) -> None:
         super().__init__()
         self.side, self.grid, self.centred = side, grid or side, centred
-        if side % self.grid:
+        if self.grid < 1 or side % self.grid:
             raise PlatesError(f"grid={grid} does not divide side={side}; choose a divisor of the input's side.")
         if xavier not in ("all", "first"):
             raise PlatesError(f"xavier={xavier!r} is unknown; use 'all' (the paper) or 'first' (the authors' code).")
@@ -139,8 +139,8 @@ def build(name: str, **options: object) -> nn.Module:
         raise PlatesError(f"model {name!r} is unknown; choose one of {', '.join(sorted(MODELS))}.")
     try:
         return MODELS[name](**options)
-    except TypeError as error:
-        raise PlatesError(f"model {name!r} does not take these options: {error}.") from error
+    except (TypeError, ValueError) as error:  # an unknown name, or too many or few channels
+        raise PlatesError(f"model {name!r} does not take these options: {error}; see lib.models.") from error
 
 
 def parameter_count(model: nn.Module) -> int:

@@ -22,6 +22,8 @@ def world() -> int:
 def join() -> None:
     """Join the group that torchrun announces in the environment; without torchrun do nothing."""
     if int(os.environ.get("WORLD_SIZE", "1")) > 1 and not dist.is_initialized():
+        if torch.cuda.is_available():
+            torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))  # NCCL sends from the current device
         dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
 
 
@@ -35,8 +37,8 @@ def parallel(model: nn.Module) -> nn.Module:
     """``model`` with its gradients averaged over the processes, or itself where there is one."""
     if world() == 1:
         return model
-    on_gpu = next(model.parameters()).is_cuda
-    return DistributedDataParallel(model, device_ids=[torch.cuda.current_device()] if on_gpu else None)
+    where = next(model.parameters()).device
+    return DistributedDataParallel(model, device_ids=[where] if where.type == "cuda" else None)
 
 
 def mean(value: Tensor) -> Tensor:

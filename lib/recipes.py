@@ -49,6 +49,8 @@ class Recipe:
             raise PlatesError(f"clip={self.clip!r} is unknown; use 'value', 'norm' or '' for none.")
         if min(self.epochs, self.batch) < 1:
             raise PlatesError(f"epochs={self.epochs} and batch={self.batch} must both be at least 1.")
+        if self.pictures is not None and self.pictures < 1:
+            raise PlatesError(f"pictures={self.pictures} leaves nothing to train on; give 1 or more, or None for all.")
 
     def digest(self, data: str) -> str:
         """Eight characters that differ whenever the recipe or the data differ."""
@@ -62,9 +64,10 @@ PRESETS: dict[str, dict[str, Any]] = {
     "fast": {
         "options": {"grid": 40, "channels": (32, 64, 512)},
         "epochs": 20,
-        "batch": 32,
+        "batch": 16,
+        "learning_rate": 5e-4,
         "pictures": 800,
-        "smallest_crop": 0.25,
+        "smallest_crop": 0.5,
     },
     "steps": {"epochs": 8, "batch": 32},
     "paper": {},

@@ -1,28 +1,22 @@
-"""Pictures as uint8 tensors, and the paper's crop and augmentations on the model's device.
+"""The paper's masks, crop and augmentations, on whole batches on the model's device.
 
-Decoding is the slow part, so it happens once: `Pictures` holds every photograph as uint8, squashed to
-one square, with its boxes. A random crop of the square, mapped through the photograph's own aspect
-ratio, is the same crop of the photograph. Each drawn picture has its own seed, so that a batch does
-not depend on what was drawn before it, on the batch size or on the number of processes.
+A random crop of a stored square, mapped through the photograph's own aspect ratio, is the same crop of
+the photograph. Each drawn picture has its own seed, so that a batch does not depend on what was drawn
+before it, on the batch size or on the number of processes.
 """
 
-import os
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass
 
-import datasets
-import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as TF
 
+from lib.pictures import Pictures
 from lib.settings import PlatesError
 
 SIDE = 320  # the paper's input, pixels
-STORED = 448  # stored a little larger than SIDE, so that zooming in has pixels to show
 
 SMALLEST_CROP = 0.08  # share of the photograph's area: torchvision's default and so the authors'
 
@@ -34,94 +28,11 @@ AUGMENTATIONS: dict[str, v2.Transform] = {
 }
 
 
-@dataclass(frozen=True)
-class Pictures:
-    """A split in memory.
-
-    Attributes:
-        pixels: uint8 ``(N, 3, STORED, STORED)`` RGB, each photograph squashed to a square.
-        boxes: float32 ``(N, K, 4)``: left, top, right, bottom as shares 0..1 of the photograph,
-            padded with boxes of no area.
-        aspect: float32 ``(N,)``: width / height of the photograph.
-        image_ids: int64 ``(N,)``.
-    """
-
-    pixels: Tensor
-    boxes: Tensor
-    aspect: Tensor
-    image_ids: Tensor
-
-    def __len__(self) -> int:
-        return len(self.pixels)
-
-    def to(self, device: torch.device) -> "Pictures":
-        """The same pictures with pixels and boxes on ``device``."""
-        return replace(self, pixels=self.pixels.to(device), boxes=self.boxes.to(device))
-
-    def sample(self, limit: int | None, seed: int) -> "Pictures":
-        """At most ``limit`` of the pictures, drawn with ``seed``; all of them for None."""
-        if limit is None or limit >= len(self):
-            return self
-        keep = torch.randperm(len(self), generator=torch.Generator().manual_seed(seed))[:limit].sort().values
-        return Pictures(self.pixels[keep], self.boxes[keep], self.aspect[keep], self.image_ids[keep])
-
-    @classmethod
-    def from_dataset(
-        cls, split: datasets.Dataset, limit: int | None = None, seed: int = 0, stored: int = STORED
-    ) -> "Pictures":
-        """Decode ``split`` once, on all cores.
-
-        Args:
-            split: a split of `lib.data.load_plates`.
-            limit: keep this many pictures, drawn with ``seed`` so that every source is among them.
-            stored: side in pixels of the stored squares.
-
-        Raises:
-            PlatesError: the split has no picture, or a picture cannot be decoded (named).
-        """
-        if limit is not None and limit < len(split):
-            order = np.random.default_rng(seed).permutation(len(split))[:limit]
-            split = split.select(sorted(order.tolist()))
-        if len(split) == 0:
-            raise PlatesError("the split holds no picture; choose another folder or split.")
-        rows = split.remove_columns("image")[:]
-        pixels = torch.empty((len(split), 3, stored, stored), dtype=torch.uint8)
-
-        def decode(index: int) -> None:
-            pixels[index] = torch.from_numpy(_squash(split, index, rows["file_name"][index], stored))
-
-        with ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow lets go of the interpreter while it works
-            list(pool.map(decode, range(len(split))))
-        return cls(
-            pixels,
-            _relative_boxes(rows),
-            torch.tensor([w / h for w, h in zip(rows["width"], rows["height"], strict=True)]),
-            torch.tensor(rows["image_id"]),
-        )
-
-
-def _squash(split: datasets.Dataset, index: int, name: str, stored: int) -> np.ndarray:
-    try:
-        picture: Image.Image = split[index]["image"]
-        squashed = picture.convert("RGB").resize((stored, stored), Image.Resampling.BILINEAR, reducing_gap=2.0)
-    except (OSError, ValueError, SyntaxError) as error:
-        raise PlatesError(f"{name}: cannot be decoded ({error}); replace the file or remove its entry.") from error
-    return np.asarray(squashed).transpose(2, 0, 1)
-
-
-def _relative_boxes(rows: dict[str, Sequence]) -> Tensor:
-    most = max(1, *(len(objects["bbox"]) for objects in rows["objects"]))
-    boxes = torch.zeros((len(rows["objects"]), most, 4))
-    for i, (objects, width, height) in enumerate(zip(rows["objects"], rows["width"], rows["height"], strict=True)):
-        for k, (x, y, w, h) in enumerate(objects["bbox"]):
-            boxes[i, k] = torch.tensor([x / width, y / height, (x + w) / width, (y + h) / height])
-    return boxes
-
-
 def box_masks(boxes: Tensor, side: int = SIDE) -> Tensor:
     """Paint boxes ``(B, K, 4)`` (shares of the picture) into bool masks ``(B, side, side)``.
 
-    A pixel is plate when its centre lies in a box: the paper's masks (section 3).
+    A pixel is plate when its centre lies in a box: the paper's masks (section 3). A plate thinner than a pixel
+    may hold no centre and then leaves no trace.
     """
     centres = (torch.arange(side, device=boxes.device) + 0.5) / side
     left, top, right, bottom = (edge.unsqueeze(-1) for edge in boxes.unbind(-1))  # (B, K, 1) each

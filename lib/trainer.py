@@ -1,0 +1,202 @@
+"""One step, one epoch, one validation: the state of a training. `lib.training` adds the files."""
+
+import math
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from lib import processes
+from lib.engine import fast_precision
+from lib.files import atomic
+from lib.losses import LOSSES, PlateLoss
+from lib.metrics import Accumulator
+from lib.models import build
+from lib.pictures import Pictures
+from lib.recipes import Recipe
+from lib.settings import PlatesError, device, seed_everything
+from lib.transforms import Augment, batches, full_frame, to_input
+
+DIVERGED = 100.0  # times the loss of the first step; the paper's passing instabilities stay below
+
+
+class Trainer:
+    """The state of one training and its steps, in one process or in torchrun's share of several.
+
+    Args:
+        recipe: all that decides how it ends.
+        train, validation: the pictures; ``recipe.pictures`` of the former are drawn.
+
+    Attributes:
+        model, optimiser, history, epoch, step, seconds, best_loss, best_epoch: what a checkpoint keeps.
+
+    Raises:
+        PlatesError: the batch cannot be shared out evenly, or the recipe names what does not exist.
+    """
+
+    def __init__(self, recipe: Recipe, train: Pictures, validation: Pictures) -> None:
+        seed_everything(recipe.seed)
+        self.recipe, self.device = recipe, device()
+        self.precision = fast_precision(self.device)
+        self.train = train.sample(recipe.pictures, recipe.seed).to(self.device)
+        self.validation = full_frame(validation.to(self.device))
+        self.augment = Augment(tuple(recipe.augment), smallest_crop=recipe.smallest_crop)
+        self.criterion = make_loss(recipe)
+        self.model = build(recipe.model, **recipe.options).to(self.device, memory_format=torch.channels_last)
+        self.optimiser = torch.optim.AdamW(
+            self.model.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True
+        )
+        self.parallel = processes.parallel(self.model)
+        self.batch = min(recipe.batch, len(self.train))
+        if self.batch % processes.world():
+            raise PlatesError(
+                f"batch={self.batch} is no multiple of the {processes.world()} processes; choose one that is."
+            )
+        self.steps_per_epoch = len(self.train) // self.batch
+        self.history: list[dict[str, float]] = []
+        self.epoch = self.step = self.best_epoch = 0
+        self.seconds, self.best_loss, self.first_loss = 0.0, math.inf, math.nan
+
+    def run_epoch(self, bar: tqdm) -> bool:
+        """One pass over the training pictures and the validation after it; returns whether that was the best."""
+        started, accumulator, losses, norms = time.monotonic(), Accumulator(), [], []
+        self.model.train()
+        for pixels, masks in self.batches():
+            loss, norm, plate = self.take_step(pixels, masks)
+            accumulator.add_batch(plate, masks)
+            losses.append(loss)
+            norms.append(norm)
+            bar.update()
+        self.epoch += 1
+        for state in processes.gather(accumulator.state())[1:]:
+            accumulator.merge(Accumulator.from_state(state))
+        row = {"epoch": self.epoch, "step": self.step, "learning_rate": self.rate(self.step)}
+        row |= {"loss": sum(losses) / len(losses)}
+        row |= {"gradient_norm": sum(norms) / len(norms), "gradient_norm_max": max(norms)}
+        row |= pixel_scores(accumulator) | self.validate()
+        self.seconds += time.monotonic() - started
+        self.history.append(row | {"seconds": self.seconds})
+        better = row["validation_loss"] < self.best_loss
+        if better:
+            self.best_loss, self.best_epoch = row["validation_loss"], self.epoch
+        bar.set_postfix(A=f"{row['validation_accuracy']:.3f}", A1=f"{row['validation_on_plate_accuracy'] or 0:.3f}")
+        return better
+
+    def batches(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """This process's share of the epoch: float pictures ``(B, 3, S, S)`` and bool masks ``(B, S, S)``."""
+        rank, world = processes.rank(), processes.world()
+        for index, seeds in batches(len(self.train), self.batch, self.recipe.seed, self.epoch):
+            pixels, masks, _ = self.augment(self.train, index[rank::world], seeds[rank::world])
+            yield to_input(pixels), masks
+
+    def take_step(self, pictures: Tensor, masks: Tensor) -> tuple[float, float, Tensor]:
+        """One step; returns the loss, the gradient's norm before clipping and P(plate) ``(B, S, S)``.
+
+        Raises:
+            PlatesError: the loss or the gradient is not a number any more, or the loss grew a hundredfold.
+        """
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.rate(self.step)
+        with torch.autocast(self.device.type, self.precision, enabled=self.precision != torch.float32):
+            logits = self.parallel(pictures)
+        loss = self.criterion(logits, masks)
+        told = processes.mean(loss).item()
+        self.first_loss = told if math.isnan(self.first_loss) else self.first_loss
+        self._check(told, "the loss", DIVERGED * self.first_loss)
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        norm = self._clip()
+        self.optimiser.step()
+        self.step += 1
+        return told, norm, logits.detach().float().softmax(1)[:, 1]
+
+    def _clip(self) -> float:
+        parameters = list(self.model.parameters())
+        norm = torch.nn.utils.get_total_norm([p.grad for p in parameters])
+        told = norm.item()
+        self._check(told, "the gradient's norm", math.inf)
+        if self.recipe.clip == "norm":
+            torch.nn.utils.clip_grads_with_norm_(parameters, self.recipe.clip_at, norm)
+        elif self.recipe.clip == "value":
+            torch.nn.utils.clip_grad_value_(parameters, self.recipe.clip_at)
+        return told
+
+    def _check(self, value: float, what: str, limit: float) -> None:
+        if not math.isfinite(value) or value > limit:
+            raise PlatesError(
+                f"{what} is {value:.3g} at step {self.step:,} (the first loss was {self.first_loss:.3g}); "
+                f"lower learning_rate (now {self.recipe.learning_rate:g}) or clip the gradient "
+                f"(now clip={self.recipe.clip!r} at {self.recipe.clip_at:g})."
+            )
+
+    def rate(self, step: int) -> float:
+        """The learning rate of ``step``: half a cosine from the recipe's rate to 0."""
+        total = self.recipe.epochs * self.steps_per_epoch
+        return self.recipe.learning_rate * 0.5 * (1 + math.cos(math.pi * step / total))
+
+    @torch.inference_mode()
+    def validate(self) -> dict[str, float]:
+        """Loss, A and both forms of A1 on the whole validation pictures, as ``validation_*``."""
+        self.model.eval()
+        accumulator, total = Accumulator(), 0.0
+        for pixels, masks in zip(*(part.split(32) for part in self.validation), strict=True):
+            with torch.autocast(self.device.type, self.precision, enabled=self.precision != torch.float32):
+                logits = self.model(to_input(pixels))
+            total += self.criterion(logits, masks).item() * len(pixels)
+            accumulator.add_batch(logits.float().softmax(1)[:, 1], masks)
+        scores = {"loss": total / len(self.validation[0])} | pixel_scores(accumulator)
+        self._check(scores["loss"], "the validation loss", math.inf)
+        return {f"validation_{key}": value for key, value in scores.items()}
+
+    def progress(self) -> dict[str, Any]:
+        """How far the training is, as its card tells it."""
+        told = {"steps": self.step, "seconds": self.seconds, "epoch": self.epoch, "best_epoch": self.best_epoch}
+        return told | {"finished": self.epoch == self.recipe.epochs, "history": self.history}
+
+    def save(self, path: Path) -> None:
+        """Write everything that the next epoch depends on."""
+        kept = {key: getattr(self, key) for key in KEPT}
+        state = {"model": self.model.state_dict(), "optimiser": self.optimiser.state_dict(), "kept": kept}
+        with atomic(path) as temporary:
+            torch.save(state, temporary)
+
+    def restore(self, path: Path) -> None:
+        """Take up what `save` wrote.
+
+        Raises:
+            PlatesError: the file cannot be read.
+        """
+        try:
+            state = torch.load(path, map_location=self.device, weights_only=True)
+            self.model.load_state_dict(state["model"])
+            self.optimiser.load_state_dict(state["optimiser"])
+            for key in KEPT:
+                setattr(self, key, state["kept"][key])
+        except Exception as error:  # torch raises many kinds for a damaged or foreign file
+            told = str(error).split("\n")[0]  # torch goes on with advice of its own
+            raise PlatesError(f"{path}: cannot be resumed from ({told}); delete it to train anew.") from error
+
+
+KEPT = ("history", "epoch", "step", "seconds", "best_loss", "best_epoch", "first_loss")
+
+
+def make_loss(recipe: Recipe) -> PlateLoss:
+    """The loss that a recipe names.
+
+    Raises:
+        PlatesError: no loss has that name.
+    """
+    if recipe.loss not in LOSSES:
+        raise PlatesError(f"loss {recipe.loss!r} is unknown; choose one of {', '.join(LOSSES)}.")
+    given = {"weight": recipe.weight, "weight_inside": recipe.weight_inside, "reduction": recipe.reduction}
+    return LOSSES[recipe.loss](**{key: value for key, value in given.items() if value is not None})
+
+
+def pixel_scores(accumulator: Accumulator) -> dict[str, float]:
+    """A and both forms of A1 of an accumulator."""
+    summary = accumulator.summary()
+    return {key: summary[key] for key in ("accuracy", "on_plate_accuracy", "on_plate_accuracy_pooled")}
