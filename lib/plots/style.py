@@ -30,7 +30,6 @@ RC = {
     "axes.spines.right": False,
     "axes.grid": True,
     "grid.alpha": 0.3,
-    "image.interpolation": "nearest",
 }
 
 
