@@ -15,7 +15,7 @@ from lib.data import load_plates
 from lib.engine import Segmenter, describe_device
 from lib.models import build
 from lib.pictures import Pictures
-from lib.recipes import PRESETS, recipe
+from lib.recipes import recipe
 from lib.settings import device
 from lib.trainer import Trainer
 from lib.transforms import AUGMENTATIONS, SIDE, Augment, batches, to_input
@@ -101,7 +101,7 @@ def main() -> None:
         print(f"  decoded once, {' + '.join(('crop', *names)):<28} {rate(feed(on_device, names)):8.0f}")
     print("training the baseline, feeding included")
     for preset in ("fast", "steps"):
-        grid = PRESETS[preset].get("options", {}).get("grid", SIDE)
+        grid = recipe(preset).options.get("grid", SIDE)
         print(f"  {preset + f' ({grid}x{grid} predictions)':<42} {rate(train_steps(pictures, preset), 8.0):8.1f}")
     print("\nconcealing one frame of 640x480                   ms")
     frame = split.cast_column("image", datasets.Image(decode=False))[0]["image"]["bytes"]

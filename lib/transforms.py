@@ -1,5 +1,7 @@
-"""The paper's masks, crop and augmentations, on whole batches on the model's device.
+"""The paper's masks, crop and augmentations, for whole batches on the model's device.
 
+Torchvision's own kernels crop the stored uint8 squares one after the other: on a processor that measured three
+times as fast as one sampling grid for the batch in floating point, and every picture keeps its own window.
 A random crop of a stored square, mapped through the photograph's own aspect ratio, is the same crop of
 the photograph. Each drawn picture has its own seed, so that a batch does not depend on what was drawn
 before it, on the batch size or on the number of processes.

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 import lib.recipes
-from lib.recipes import PRESETS, Recipe, preset_name, recipe
+from lib.models import MODELS, build, parameter_count
+from lib.recipes import FAST_OPTIONS, PRESETS, Recipe, preset_name, recipe
 from lib.settings import PlatesError
 
 
@@ -38,14 +39,29 @@ def test_the_same_recipe_has_the_same_digest_however_it_is_written() -> None:
     assert one.digest("data") == other.digest("data")
 
 
-def test_profiles_change_sizes_and_options_add_up() -> None:
+def test_profiles_keep_the_papers_loss_and_options_add_up() -> None:
     fast = recipe("fast", model="deep", options={"hidden": 8}, epochs=3)
-    assert fast.options == {**PRESETS["fast"]["options"], "hidden": 8} and fast.epochs == 3 and fast.model == "deep"
+    assert fast.options == {**FAST_OPTIONS["deep"], "hidden": 8} and fast.epochs == 3 and fast.model == "deep"
     assert recipe("fast", options={"grid": 20}).options["grid"] == 20
-    assert PRESETS["fast"]["options"].keys() == {"grid", "channels"}  # and the next call finds them unchanged
-    for preset in PRESETS:  # sizes only: loss, clipping and optimiser stay the paper's
+    assert FAST_OPTIONS["deep"].keys() == {"grid", "channels"}  # and the next call finds them unchanged
+    for preset in PRESETS:
         made = recipe(preset)
-        assert (made.loss, made.clip, made.clip_at, made.learning_rate) == ("log2", "value", 0.1, 1e-3)
+        assert (made.loss, made.clip, made.clip_at, made.weight_decay) == ("log2", "value", 0.1, 1e-4)
+    for preset in ("steps", "paper"):  # sizes only
+        assert (recipe(preset).learning_rate, recipe(preset).smallest_crop) == (1e-3, 0.08)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_every_model_has_a_smaller_fast_form_of_its_own_depth(model: str) -> None:
+    sizes = []
+    for preset in ("fast", "paper"):
+        made = recipe(preset, model=model)
+        with torch.device("meta"):
+            network = build(made.model, **made.options)
+        sizes.append(parameter_count(network))
+        last = [layer for layer in network.modules() if isinstance(layer, torch.nn.Conv2d)][-1]
+        assert last.out_channels == (1024 if model == "deep" else 512)
+    assert sizes[0] < sizes[1] / 10
 
 
 @pytest.mark.parametrize(("fast", "kind", "name"), [("1", "cpu", "fast"), ("1", "cuda", "fast"), ("0", "cpu", "steps"),
