@@ -12,6 +12,7 @@ def conceal(options: argparse.Namespace) -> int:
     from lib.conceal import Concealer, conceal_files
 
     concealer = Concealer.load(options.method, options.weights, options.threshold, options.growth, options.mode)
+    print(concealer.segmenter.say())
     report = conceal_files(options.inputs, options.out, concealer, options.report)
     print(report.text())
     return report.exit_code
@@ -21,12 +22,14 @@ def evaluate(options: argparse.Namespace) -> int:
     """Every metric of a method on a folder in the COCO layout, as JSON."""
     from lib.conceal import Concealer
     from lib.data import load_folder
+    from lib.evaluate import REPORT_KEYS, report
     from lib.evaluate import evaluate as measure
-    from lib.evaluate import report
-    from lib.files import write_json
+    from lib.files import check_report, write_json
 
+    check_report(options.json, REPORT_KEYS)  # hours of work must not end in a file that cannot be written
     split = load_folder(options.folder, options.split)
     concealer = Concealer.load(options.method, options.weights, options.threshold, options.growth)
+    print(concealer.segmenter.say())
     told = report(measure(split, concealer), concealer, data=options.folder.resolve().name, split=options.split)
     write_json(options.json, told)
     shown = ("images", "plates", "threshold", "accuracy", "on_plate_accuracy", "coverage", "missed", "stray_cover")
@@ -122,6 +125,8 @@ def _method(one: argparse.ArgumentParser) -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; 0 done, 1 something could not be done (said on the standard error), 2 unusable arguments."""
     options = parser().parse_args(arguments)
+    if hasattr(sys.stdout, "reconfigure"):  # file names need not be text that the terminal can show
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         return options.call(options)
     except PlatesError as error:

@@ -4,7 +4,6 @@ The layout is that of Roboflow's COCO export (https://cocodataset.org/#format-da
 """
 
 import io
-import math
 import re
 import warnings
 from collections.abc import Mapping
@@ -15,7 +14,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 from PIL.ExifTags import Base
 
-from lib.files import read_json
+from lib.files import Entries, entries, read_json, whole
 from lib.settings import PlatesError
 
 ANNOTATIONS = "_annotations.coco.json"
@@ -65,32 +64,34 @@ def read_folder(folder: Path) -> tuple[list[dict[str, Any]], list[str]]:
     coco = read_json(file)
     if not isinstance(coco, dict) or not isinstance(coco.get("images"), list):
         raise PlatesError(f"{file}: has no list `images`, so it is not COCO; export the data set in the COCO format.")
-    plate_ids, ignored = _plate_categories(coco, file)
-    licenses = {entry.get("id"): entry.get("name", "") for entry in coco.get("licenses") or []}
+    images, annotations, licenses = (entries(coco, key, file) for key in ("images", "annotations", "licenses"))
+    plate_ids, ignored = _plate_categories(annotations, entries(coco, "categories", file), file)
+    named = {entry["id"]: entry.get("name", "") for _, entry in licenses if isinstance(entry.get("id"), int)}
     mended = {
         "box(es) without area dropped": 0,
+        "box(es) wholly outside their picture dropped": 0,
         "box(es) clipped to their picture": 0,
         f"annotation(s) that are no plates ignored ({', '.join(ignored)})": 0,
     }
-    no_area, clipped, other = mended
+    no_area, gone, clipped, other = mended
     rows: dict[int, dict[str, Any]] = {}
     turns: dict[int, tuple[int, int, int]] = {}
     with warnings.catch_warnings():
         warnings.simplefilter("error", Image.DecompressionBombWarning)
-        for entry in coco["images"]:
-            row, turns[row["image_id"]] = _picture(entry, folder, file, licenses)
-            if row["image_id"] in rows:
-                raise PlatesError(f"{file}: two images have the id {row['image_id']}; give each its own.")
-            rows[row["image_id"]] = row
+        for where, entry in images:
+            key = whole(entry, "id", where)
+            if key in rows:
+                raise PlatesError(f"{file}: two images have the id {key}; give each its own.")
+            rows[key], turns[key] = _picture(key, entry, folder, where, named)
 
-    for annotation in coco.get("annotations") or []:
-        key = annotation.get("image_id")
+    for where, annotation in annotations:
+        key = whole(annotation, "image_id", where)
         if key not in rows:
-            raise PlatesError(f"{file}: annotation {annotation.get('id')} names image {key}, which is not in `images`.")
-        if annotation.get("category_id") not in plate_ids:
+            raise PlatesError(f"{where} names image {key}, which is not in `images`; remove it or add the image.")
+        if whole(annotation, "category_id", where) not in plate_ids:
             mended[other] += 1
             continue
-        box, corners = _shape(annotation, file)
+        box, corners, area = _shape(annotation, where)
         box, corners = _turn(box, corners, *turns[key])
         x, y, w, h = box
         if w <= 0 or h <= 0:
@@ -98,21 +99,20 @@ def read_folder(folder: Path) -> tuple[list[dict[str, Any]], list[str]]:
             continue
         row = rows[key]
         left, top, right, bottom = max(x, 0.0), max(y, 0.0), min(x + w, row["width"]), min(y + h, row["height"])
-        outside = (
-            max(left - x, top - y, x + w - right, y + h - bottom) > 0.01
-        )  # two decimals are usual: less is rounding
-        mended[clipped] += outside
         if right <= left or bottom <= top:
-            continue  # nothing of it is in the picture
-        area = (right - left) * (bottom - top) if outside else float(annotation.get("area") or w * h)
+            mended[gone] += 1
+            continue
+        outside = max(left - x, top - y, x + w - right, y + h - bottom) > 0.01  # less is rounding to two decimals
+        mended[clipped] += outside
+        numbered = isinstance(annotation.get("id"), int | float)
         plate = {
-            "id": annotation["id"] if isinstance(annotation.get("id"), int) else len(row["objects"]["id"]),
+            "id": whole(annotation, "id", where) if numbered else len(row["objects"]["id"]),
             "bbox": [left, top, right - left, bottom - top],
             "corners": corners,
-            "area": area,
+            "area": (right - left) * (bottom - top) if outside else area or w * h,
             "iscrowd": bool(annotation.get("iscrowd", 0)),
-            "text": str(annotation.get("text", "")),
-            "look": str(annotation.get("look", "")),
+            "text": _text(annotation.get("text")),
+            "look": _text(annotation.get("look")),
             "occluded": -1.0,
             "angle": -1.0,
             "characters": [],
@@ -123,13 +123,21 @@ def read_folder(folder: Path) -> tuple[list[dict[str, Any]], list[str]]:
     return list(rows.values()), [f"{count:,} {what}" for what, count in mended.items() if count]
 
 
-def _plate_categories(coco: Mapping[str, Any], file: Path) -> tuple[set[int], list[str]]:
+def _text(value: Any) -> str:
+    """As tables hold it: UTF-8, without the lone surrogates that JSON can spell."""
+    return str(value or "").encode("utf-8", "replace").decode()
+
+
+def _plate_categories(annotations: Entries, categories: Entries, file: Path) -> tuple[set[int], list[str]]:
     """Ids of the categories that are plates, by name, and the names of the used ones that are not."""
-    used = {annotation.get("category_id") for annotation in coco.get("annotations") or []}
-    names = {category.get("id"): str(category.get("name", "")) for category in coco.get("categories") or []}
+    used = {whole(annotation, "category_id", where) for where, annotation in annotations}
+    names = {whole(category, "id", where): _text(category.get("name")) for where, category in categories}
     for key in used - names.keys():
         raise PlatesError(f"{file}: category_id {key!r} is not in `categories`; add it there with its name.")
-    plates = {key for key in used if _PLATE.search(names[key])}
+    # Roboflow's category 0 is the group of the others, which name it, and has no annotations
+    groups = {_text(category.get("supercategory")) for where, category in categories if whole(category, "id", where)}
+    group = 0 not in used and names.get(0) in groups
+    plates = {key for key, name in names.items() if _PLATE.search(name) and not (key == 0 and group)}
     if not plates and len(used) == 1:
         plates = used  # a single class needs no telling name: it is what the data set is about
     if used and not plates:
@@ -139,19 +147,23 @@ def _plate_categories(coco: Mapping[str, Any], file: Path) -> tuple[set[int], li
 
 
 def _picture(
-    entry: Mapping[str, Any], folder: Path, file: Path, licenses: Mapping[Any, str]
+    key: int, entry: Mapping[str, Any], folder: Path, where: str, licenses: Mapping[int, Any]
 ) -> tuple[dict[str, Any], tuple[int, int, int]]:
     """One picture's row, still without plates, and how its labels turn: orientation (1: not), stored width, height."""
+    name, declared = entry.get("file_name"), (whole(entry, "width", where), whole(entry, "height", where))
     try:
-        key, name, declared = int(entry["id"]), str(entry["file_name"]), (int(entry["width"]), int(entry["height"]))
-    except (KeyError, TypeError, ValueError) as error:
+        if not name:
+            raise ValueError("empty")
+        path = folder / name
+        str(path.absolute()).encode()  # tables hold it as UTF-8
+        inside, there = path.resolve().is_relative_to(folder.resolve()), path.is_file()
+    except (OSError, TypeError, ValueError) as error:  # no text, too long, or with a NUL or a lone surrogate
         raise PlatesError(
-            f"{file}: an image lacks a usable {error}; each needs id, file_name, width, height."
+            f"{where} has the file_name {name!r:.40}, which no file can have; mend or remove it."
         ) from error
-    path = folder / name
-    if not path.resolve().is_relative_to(folder.resolve()):
-        raise PlatesError(f"{file}: file_name {name!r} leads out of the folder; name pictures that lie in it.")
-    if not path.is_file():
+    if not inside:
+        raise PlatesError(f"{where} has the file_name {name!r}, which leads out of the folder; name pictures in it.")
+    if not there:
         raise PlatesError(f"{path}: is named in {ANNOTATIONS} but is not there; restore it or remove its entry.")
     stored, orientation, encoded = _probe(path)
     upright = stored[::-1] if orientation >= 5 else stored
@@ -167,10 +179,10 @@ def _picture(
         "file_name": name,
         "width": upright[0],
         "height": upright[1],
-        "source": str(entry.get("source") or "unknown"),
-        "license": str(licenses.get(license_, "")) if isinstance(license_, int) else str(license_ or ""),
-        "light": str(entry.get("light", "")),
-        "kind": str(entry.get("kind", "")),
+        "source": _text(entry.get("source")) or "unknown",
+        "license": _text(licenses.get(license_) if isinstance(license_, int) else license_),
+        "light": _text(entry.get("light")),
+        "kind": _text(entry.get("kind")),
         "objects": {name: [] for name in OBJECT},
     }
     return row, (orientation if declared == stored else 1, *stored)
@@ -210,18 +222,19 @@ def _probe(path: Path) -> tuple[tuple[int, int], int, bytes | None]:
     return size, orientation if orientation in _UPRIGHT else 1, encoded
 
 
-def _shape(annotation: Mapping[str, Any], file: Path) -> tuple[list[float], list[float]]:
-    """The box (x, y, w, h) and, where four visible key points are given, their eight coordinates."""
+def _shape(annotation: Mapping[str, Any], where: str) -> tuple[list[float], list[float], float]:
+    """The box (x, y, w, h), the eight coordinates of four visible key points if there are such, the area or 0."""
     try:
-        box = [float(value) for value in annotation["bbox"]]
+        box, area = [float(value) for value in annotation["bbox"]], float(annotation.get("area") or 0)
         points = np.array(annotation.get("keypoints") or [], float)
-    except (KeyError, TypeError, ValueError):
-        box, points = [], np.empty(0)
-    if len(box) != 4 or not all(map(math.isfinite, box)) or not np.isfinite(points).all():
-        raise PlatesError(f"{file}: annotation {annotation.get('id')} has no bbox of four numbers; mend or remove it.")
+    except (KeyError, TypeError, ValueError, OverflowError):
+        box, area, points = [], 0.0, np.empty(0)
+    # NaN compares false; far beyond any picture lie numbers that 32 bits do not hold
+    if len(box) != 4 or not all(abs(value) < 1e9 for value in (*box, area, *points.flat)):
+        raise PlatesError(f"{where} has no bbox of four numbers, or no usable area or keypoints; mend or remove it.")
     if points.size != 12 or not (points.reshape(4, 3)[:, 2] > 0).all():
-        return box, []
-    return box, points.reshape(4, 3)[:, :2].ravel().tolist()
+        return box, [], area
+    return box, points.reshape(4, 3)[:, :2].ravel().tolist(), area
 
 
 def _turn(

@@ -15,7 +15,7 @@ from lib.colour import view8
 from lib.files import atomic
 from lib.images import MAX_BYTES, Picture, PictureError, decode, encode, pixels_of
 from lib.masks import fill_holes, grow, quadrilaterals
-from lib.outputs import REPORT, Entry, Report, check_outputs, earlier_outputs, find_pictures
+from lib.outputs import REPORT, Entry, Report, check_outputs, earlier_outputs, find_pictures, refusal, weights_of
 from lib.redact import MODES, redact
 from lib.settings import PlatesError
 
@@ -61,7 +61,7 @@ class Concealer:
         method: what reports call the way.
 
     Raises:
-        PlatesError: a value out of its range.
+        PlatesError: a value out of its range, or no threshold given and the segmenter's is None.
     """
 
     def __init__(
@@ -73,7 +73,13 @@ class Concealer:
         method: str = "segment",
     ) -> None:
         self.segmenter, self.mode, self.method = segmenter, mode, method
-        self.threshold = float(segmenter.threshold if threshold is None else threshold)
+        threshold = segmenter.threshold if threshold is None else threshold
+        if threshold is None:
+            raise PlatesError(
+                f"{getattr(segmenter, 'file', None) or segmenter.name}: nobody has chosen a threshold for these "
+                "weights, so they conceal nothing reliably; give --threshold (and --growth)."
+            )
+        self.threshold = float(threshold)
         self.growth = float(segmenter.growth if growth is None else growth)
         if not 0 <= self.threshold <= 1:
             raise PlatesError(f"threshold {self.threshold:g} is not in 0..1; give a share such as 0.1.")
@@ -181,7 +187,7 @@ def conceal_files(
         inputs: files of any name and folders.
         out: the output folder; made where it is missing; not inside an input folder.
         concealer: what conceals.
-        report: a second place for the report, ending in ``.json``.
+        report: a second place for the report; see `lib.outputs.check_outputs`.
         progress: show a bar on the standard error.
 
     Returns:
@@ -191,19 +197,16 @@ def conceal_files(
         PlatesError: the plan would lose or overwrite something (nothing was written then), or ``out`` is read-only.
     """
     inputs, out = [Path(given) for given in inputs], Path(out)
-    pairs = find_pictures(inputs)
+    places = [out / REPORT] if report is None else [out / REPORT, Path(report)]
+    pairs, hidden = find_pictures(inputs)
     ours = earlier_outputs(out) if out.is_dir() else set()
-    check_outputs(inputs, pairs, out, ours)
-    if report is not None and Path(report).suffix.lower() != ".json":
-        raise PlatesError(f"{report}: is no name for a report; end it in .json.")
+    check_outputs(inputs, pairs, out, ours, *places[1:])
     result = Report(
-        concealer.method,
-        concealer.mode,
-        concealer.threshold,
-        concealer.growth,
-        str(getattr(concealer.segmenter, "name", "")),
-        [Entry(relative.as_posix()) for _, relative in pairs],
-        sorted(ours | {relative.as_posix() for _, relative in pairs}),
+        **{key: getattr(concealer, key) for key in ("method", "mode", "threshold", "growth")},
+        **weights_of(concealer.segmenter),
+        hidden=hidden,
+        files=[Entry(relative.as_posix()) for _, relative in pairs],
+        outputs=sorted(ours | {relative.as_posix() for _, relative in pairs}),
     )
     result.write(out / REPORT)  # before any work: it claims the outputs, and fails early where nothing can be written
     try:
@@ -211,8 +214,8 @@ def conceal_files(
         for (path, relative), entry in tqdm(rows, total=len(pairs), unit="picture", disable=not progress):
             _conceal_file(path, out / relative, concealer, entry)
     finally:
-        result.outputs = [name for name in result.outputs if (out / name).exists()]
-        for place in {out / REPORT, Path(report or out / REPORT)}:
+        result.outputs = [name for name in result.outputs if (out / name).is_file()]
+        for place in places:  # the claim on the outputs first, since the copy's place may fail
             result.write(place)
     return result
 
@@ -236,6 +239,8 @@ def _conceal_file(path: Path, target: Path, concealer: Concealer, entry: Entry) 
 
 def _read(path: Path) -> bytes:
     try:
+        if told := refusal(path):
+            raise PictureError(told)
         if path.exists() and not path.is_file():  # a pipe or a device would never end
             raise PictureError(f"{path}: is no regular file; name a picture.")
         if path.stat().st_size > MAX_BYTES:

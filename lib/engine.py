@@ -1,5 +1,6 @@
 """Checkpoints on disk, and a segmentation network as a function from a photograph to P(background)."""
 
+import hashlib
 import json
 import platform
 from pathlib import Path
@@ -14,7 +15,7 @@ from torch import nn
 
 from lib.files import atomic, write_json
 from lib.models import build
-from lib.settings import RUNS, WEIGHTS, PlatesError, device
+from lib.settings import ROOT, RUNS, WEIGHTS, PlatesError, device
 from lib.transforms import to_input
 
 HOW_TO_GET_WEIGHTS = "run `make run` or `python -m lib train baseline`, or name a file with --weights"
@@ -98,11 +99,20 @@ class Segmenter:
 
     Attributes:
         name: what reports call it.
-        threshold: pixels with P(background) below it are to be concealed.
+        threshold: pixels with P(background) below it are to be concealed; None where nobody has chosen it.
         growth: by how much of its own height each concealed region is to be grown.
+        file: the weights file, and from it, wherever it lies:
+        weights_sha256: the first 12 digits of the file's SHA-256,
+        trained_on: the line that names the training data,
+        epoch: after which epoch the weights were taken. All four are None without a file.
     """
 
-    def __init__(self, model: nn.Module, name: str, threshold: float = 0.5, growth: float = 0.0) -> None:
+    file: Path | None = None
+    weights_sha256: str | None = None
+    trained_on: str | None = None
+    epoch: int | None = None
+
+    def __init__(self, model: nn.Module, name: str, threshold: float | None = 0.5, growth: float = 0.0) -> None:
         self.model = model.eval().to(memory_format=torch.channels_last)
         self.name, self.threshold, self.growth = name, threshold, growth
         self.side = int(model.side)
@@ -119,7 +129,20 @@ class Segmenter:
         model, card = load_checkpoint(found)
         point = card.get("operating_point") or {}
         name = card.get("name", found.stem)
-        return cls(model.to(device()), name, point.get("threshold", 0.5), point.get("growth", 0.0))
+        made = cls(model.to(device()), name, point.get("threshold"), point.get("growth", 0.0))
+        made.file, made.trained_on, made.epoch = found, card.get("data"), card.get("epoch")
+        with found.open("rb") as file:
+            made.weights_sha256 = hashlib.file_digest(file, "sha256").hexdigest()[:12]
+        return made
+
+    def say(self) -> str:
+        """One line for people: which file (as the repository knows it), its name, and what it was trained on."""
+        if self.file is None:
+            return f"weights: {self.name}, in memory"
+        file = self.file.resolve()
+        place = file.relative_to(ROOT) if file.is_relative_to(ROOT) else self.file
+        epoch = "" if self.epoch is None else f"epoch {self.epoch}, "
+        return f"weights: {place} ({self.name}, {epoch}trained on {self.trained_on or 'data it does not name'})"
 
     @torch.inference_mode()
     def __call__(self, rgb: np.ndarray) -> np.ndarray:

@@ -18,11 +18,13 @@ from lib.data import plates_of
 from lib.engine import describe_device
 from lib.images import decode
 from lib.metrics import METRICS, Accumulator
+from lib.outputs import weights_of
 from lib.settings import PlatesError
 
 THRESHOLDS = (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 GROWTHS = (0.0, 0.1, 0.2, 0.35, 0.5)  # in component heights
 SWEEP_SIDE = 640  # longer side, pixels, at which operating points are compared
+REPORT_KEYS = frozenset({"data", "method", "weights", "threshold", "growth", "coverage", "by_width", "by_source"})
 
 
 class Concealing(Protocol):
@@ -87,7 +89,8 @@ def report(accumulator: Accumulator, concealer: Any, *, data: str, split: str | 
 
     Args:
         accumulator: from :func:`evaluate`.
-        concealer: with ``method``, ``threshold``, ``growth`` and ``segmenter`` (``name``; ``device`` if it has one).
+        concealer: with ``method``, ``threshold``, ``growth`` and ``segmenter`` (``name``; if it has them ``device`` and
+            what `lib.outputs.weights_of` takes).
         data: the data's name.
         split: the split's name, None where the folder has none.
 
@@ -101,7 +104,7 @@ def report(accumulator: Accumulator, concealer: Any, *, data: str, split: str | 
         "data": data,
         "split": split,
         "method": concealer.method,
-        "weights": concealer.segmenter.name,
+        **weights_of(concealer.segmenter),
         "device": "unknown" if device is None else describe_device(device),
         "threshold": concealer.threshold,
         "growth": concealer.growth,

@@ -1,8 +1,8 @@
-"""Files that are either whole or absent: write to a temporary name, then rename."""
+"""Files that are either whole or absent: write to a temporary name, then rename. JSON, read with errors that name."""
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -38,10 +38,14 @@ def atomic(path: Path) -> Iterator[Path]:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write ``value`` as indented JSON with a final newline, atomically."""
+    """Write ``value`` as indented JSON with a final newline, atomically.
+
+    A file name that is no UTF-8 holds lone surrogates (PEP 383). They are written as ``\\udc..``, which is how JSON
+    spells them too, so that `read_json` gives the same name back.
+    """
     with atomic(path) as temporary:
         told = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-        temporary.write_text(told, encoding="utf-8")
+        temporary.write_bytes(told.encode("utf-8", "backslashreplace"))
 
 
 def read_json(path: Path) -> Any:
@@ -54,5 +58,69 @@ def read_json(path: Path) -> Any:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise PlatesError(f"{path}: cannot be read ({error.strerror}); check the name.") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise PlatesError(f"{path}: is not valid JSON ({error}); make or download it again.") from error
+
+
+Entries = list[tuple[str, Mapping[str, Any]]]
+
+
+def entries(value: Mapping[str, Any], key: str, file: Path) -> Entries:
+    """The objects of the list ``value[key]``, each with the words by which errors name it; none where it is absent.
+
+    Raises:
+        PlatesError: it is no list, or something in it is no object.
+    """
+    listed = [] if value.get(key) is None else value[key]
+    if not isinstance(listed, list):
+        raise PlatesError(f"{file}: `{key}` is no list; make or download the file again.")
+    for number, entry in enumerate(listed):
+        if not isinstance(entry, dict):
+            raise PlatesError(f"{file}: {key}[{number}] is {entry!r:.40} and no object; mend or remove it.")
+    return [(f"{file}: {key}[{number}]", entry) for number, entry in enumerate(listed)]
+
+
+def whole(entry: Mapping[str, Any], key: str, where: str) -> int:
+    """``entry[key]`` as a whole number that the 64 bits of a table hold; errors call the entry ``where``.
+
+    Raises:
+        PlatesError: it is absent or no such number.
+    """
+    try:
+        if -(2**63) <= (number := int(entry[key])) < 2**63:
+            return number
+    except (KeyError, TypeError, ValueError, OverflowError):
+        pass
+    raise PlatesError(f"{where} lacks a usable {key} ({entry.get(key)!r:.40}); give it a whole number of 64 bits.")
+
+
+class _Tried(Exception):
+    """Ends a trial of `atomic` before anything is renamed."""
+
+
+def check_report(path: Path, keys: Set[str], inputs: Sequence[Path] = ()) -> None:
+    """Refuse, before any work, a place where a report would overwrite something or cannot be written.
+
+    Args:
+        path: where the report is to be written; its folder is made.
+        keys: what each report of the kind holds: a JSON object with these is an earlier one and may be replaced.
+        inputs: what the work only reads; nothing is written into the folders among them.
+
+    Raises:
+        PlatesError: ``path`` lies in an input folder, holds anything but an earlier report, or cannot be written.
+    """
+    path = Path(path)
+    for given in inputs:
+        if given.is_dir() and path.resolve().is_relative_to(given.resolve()):
+            raise PlatesError(f"{path}: lies in the input {given}; choose a place outside of it.")
+    if os.path.lexists(path):
+        earlier = None
+        with suppress(PlatesError):
+            earlier = read_json(path) if path.is_file() else None  # a pipe or a device would never end
+        if not isinstance(earlier, dict) or not keys <= earlier.keys():
+            raise PlatesError(
+                f"{path}: exists and is no earlier report of this kind, so it stays; choose another name."
+            )
+    with suppress(_Tried), atomic(path) as temporary:
+        temporary.touch()
+        raise _Tried

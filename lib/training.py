@@ -78,7 +78,7 @@ def fit_or_load(name: str, recipe: Recipe, train: Pictures, validation: Pictures
 
 
 def set_operating_point(run: Run, point: dict[str, float]) -> None:
-    """Write the threshold and growth chosen on validation into the run's best checkpoint."""
+    """Write the threshold and growth chosen on validation into the run's best checkpoint, whose weights they suit."""
     path = run.folder / "best.safetensors"
     model, card = load_checkpoint(path)
     save_checkpoint(path, model, {**card, "operating_point": point})

@@ -20,6 +20,7 @@ import lib.conceal
 from lib.conceal import Concealer, conceal_files
 from lib.images import PictureError
 from lib.masks import fill_holes, grow, quadrilaterals
+from lib.outputs import PICTURES, REPORT_KEYS, VIDEOS
 from lib.redact import FILL, MODES
 from lib.settings import PlatesError
 
@@ -320,6 +321,16 @@ def test_values_out_of_range_are_named(options: dict[str, object], words: str) -
         Concealer(FindsMagenta(), **options)
 
 
+def test_a_network_without_a_chosen_threshold_needs_one() -> None:
+    segmenter = FindsMagenta()
+    segmenter.threshold = None
+    with pytest.raises(
+        PlatesError, match=r"^magenta: nobody has chosen a threshold.*give --threshold \(and --growth\)"
+    ):
+        Concealer(segmenter)
+    assert Concealer(segmenter, 0.4).threshold == 0.4 and Concealer(segmenter, 0.0).threshold == 0
+
+
 def test_an_unknown_method_lists_the_known_ones() -> None:
     with pytest.raises(PlatesError, match=r"method 'guess' is unknown; use one of segment"):
         Concealer.load("guess")
@@ -387,8 +398,9 @@ def test_a_folder_keeps_its_structure_and_its_originals(photographs: Path, tmp_p
     assert json.loads((tmp_path / "elsewhere" / "told.json").read_text()) == told
     assert told["totals"].pop("seconds") > 0
     assert told["totals"] == {"pictures": 3, "failed": 0, "plates": 2}
-    keys = ("method", "mode", "threshold", "growth", "weights")
-    assert [told[key] for key in keys] == ["segment", "fill", 0.5, 0.0, "magenta"]
+    keys = ("method", "mode", "threshold", "growth", "weights", "weights_sha256", "trained_on", "hidden")
+    assert [told[key] for key in keys] == ["segment", "fill", 0.5, 0.0, "magenta", None, None, 1]
+    assert told.keys() >= REPORT_KEYS
     entry = {e["file"]: e for e in told["files"]}["deep/er/a.png"]
     assert entry.pop("seconds") > 0
     assert entry == {
@@ -399,7 +411,10 @@ def test_a_folder_keeps_its_structure_and_its_originals(photographs: Path, tmp_p
         "area": round(300 / (48 * 96), 6),
         "error": None,
     }
-    assert report.text() == "3 of 3 pictures written, 2 plates concealed (fill)"
+    assert report.text().splitlines() == [
+        "3 of 3 pictures written, 2 plates concealed (fill)",
+        "skipped, since hidden: 1 pictures or folders; name them to have them concealed",
+    ]
 
 
 def test_what_cannot_be_read_is_reported_and_not_written(photographs: Path, tmp_path: Path) -> None:
@@ -506,9 +521,103 @@ def test_inputs_that_are_not_there(photographs: Path, tmp_path: Path) -> None:
     refused([photographs, empty], tmp_path / "out", "holds no picture")
     with pytest.raises(PlatesError, match="no input was named"):
         run([], tmp_path / "out")
-    refused([photographs], tmp_path / "out", "end it in .json", report=photographs / "a.JPG")
     (tmp_path / "report.json").write_bytes(saved(street(), "PNG"))
     refused([tmp_path / "report.json"], tmp_path / "out", "name of the report")
+
+
+def test_a_report_goes_only_where_nothing_is_lost(photographs: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    refused([photographs], out, "end it in .json", report=photographs / "a.JPG")
+    refused([photographs], out, "lies in the input", report=photographs / "deep" / "new.json")
+    (tmp_path / "mine.json").write_text('{"images": [], "annotations": [], "categories": []}')
+    refused([photographs], out, "no earlier report", report=tmp_path / "mine.json")
+    (photographs / "odd.json").write_bytes(saved(street(), "PNG"))
+    refused([photographs / "odd.json"], out, "no earlier report", report=photographs / "odd.json")
+    refused([photographs / "odd.json"], out, "where a concealed picture goes", report=out / "odd.json")
+    refused([photographs], out, "cannot be written", report=tmp_path / "mine.json" / "told.json")
+    assert not (out / "report.json").exists(), "all of it before any work"
+    for _ in range(2):  # the second time it replaces its own
+        assert run([photographs], out, report=tmp_path / "told.json").exit_code == 0
+    assert run([photographs], out, report=out / "report.json").exit_code == 0
+
+
+def test_a_report_elsewhere_that_fails_leaves_the_first_one_true(
+    photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, copy = tmp_path / "out", tmp_path / "told.json"
+    real, order = lib.conceal.Report.write, []
+
+    def write(self: lib.conceal.Report, path: Path) -> None:
+        order.append(path)
+        if path == copy:
+            raise PlatesError("no space")
+        real(self, path)
+
+    monkeypatch.setattr(lib.conceal.Report, "write", write)
+    with pytest.raises(PlatesError, match="no space"):
+        run([photographs], out, report=copy)
+    assert order == [out / "report.json", out / "report.json", copy]
+    assert json.loads((out / "report.json").read_text())["totals"]["failed"] == 0
+
+
+def test_names_that_are_no_text_are_concealed_and_reported(tmp_path: Path) -> None:
+    folder, out, name = tmp_path / "in", tmp_path / "out", os.fsdecode(b"caf\xe9.png")
+    folder.mkdir()
+    try:
+        (folder / name).write_bytes(saved(street(), "PNG"))
+    except OSError:
+        pytest.skip("this file system takes UTF-8 names only")
+    (folder / os.fsdecode(b"\xff.jpg")).write_text("damaged")
+    for _ in range(2):  # the second run knows the output as its own
+        report = run([folder], out)
+        assert report.exit_code == 1 and [entry.output for entry in report.files if not entry.error] == [name]
+        assert magenta_left((out / name).read_bytes()) == 0
+    assert json.loads((out / "report.json").read_text(encoding="utf-8"))["outputs"] == [name]
+
+
+def test_kinds_that_are_not_read_fail_and_other_files_are_ignored(photographs: Path, tmp_path: Path) -> None:
+    kinds = [f"x{suffix}" for suffix in (*PICTURES, *VIDEOS)]
+    for name in kinds:
+        (photographs / name.upper()).write_bytes(saved(street(), "PNG"))  # whatever is in them
+    (photographs / "letter.odt").write_text("no picture")
+    out = tmp_path / "out"
+    report = run([photographs], out)
+    assert report.exit_code == 1 and {e.file.lower(): e.output for e in report.failures} == dict.fromkeys(kinds)
+    errors = {entry.file: entry.error for entry in report.failures}
+    assert "HEIC pictures are not read; convert it" in errors["X.HEIC"] and "is a video" in errors["X.MP4"]
+    assert sorted(contents(out)) == ["a.JPG", "deep/er/a.png", "deep/none.webp", "report.json"]
+    alone = tmp_path / "alone"
+    alone.mkdir()
+    (alone / "b.dng").write_bytes(saved(street(), "TIFF"))  # a raw photograph opens as its own thumbnail
+    assert run([alone], tmp_path / "out2").exit_code == run([alone / "b.dng"], tmp_path / "out3").exit_code == 1
+    assert list(contents(tmp_path / "out2")) == list(contents(tmp_path / "out3")) == ["report.json"]
+
+
+def test_hidden_files_and_folders_are_skipped_unless_named(photographs: Path, tmp_path: Path) -> None:
+    hidden = photographs / "deep" / ".thumbnails"
+    (hidden / "more").mkdir(parents=True)
+    (hidden / "more" / "b.png").write_bytes(saved(street(), "PNG"))
+    (photographs / ".DS_Store").write_text("no picture")
+    report = run([photographs], tmp_path / "out")
+    assert [e.file for e in report.files] == ["a.JPG", "deep/er/a.png", "deep/none.webp"] and report.hidden == 2
+    named = run([hidden, photographs / "._a.JPG"], tmp_path / "out2")
+    assert [e.file for e in named.files] == ["more/b.png", "._a.JPG"] and named.hidden == 0 and named.exit_code == 1
+    assert "hidden" not in run([hidden], tmp_path / "out3").text()
+
+
+def test_linked_folders_are_reported_and_linked_pictures_concealed(photographs: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "b.png").write_bytes(saved(street(), "PNG"))
+    (photographs / "trip").symlink_to(other, target_is_directory=True)
+    (photographs / "deep" / "round").symlink_to(photographs, target_is_directory=True)
+    (photographs / "c.png").symlink_to(other / "b.png")
+    report = run([photographs], tmp_path / "out")
+    assert [entry.file for entry in report.failures] == ["deep/round", "trip"] and report.exit_code == 1
+    assert all("link to a folder" in entry.error and "name that folder" in entry.error for entry in report.failures)
+    assert sorted(contents(tmp_path / "out")) == ["a.JPG", "c.png", "deep/er/a.png", "deep/none.webp", "report.json"]
+    assert (photographs / "trip").is_symlink() and (other / "b.png").exists()
+    assert run([photographs / "trip"], tmp_path / "out2").exit_code == 0  # which it says to do
 
 
 @contextmanager

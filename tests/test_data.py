@@ -122,7 +122,8 @@ def test_summary_counts(folder):
 def test_boxes_without_area_are_dropped_and_boxes_outside_clipped(folder):
     boxes = [[5, 5, 0, 4], [5, 5, 3, -2], [-4, 20, 10, 20], [50, 5, 4, 4], [30, 10, 10.004, 5]]
     change(folder, annotations=[annotation(i, 6, box) for i, box in enumerate(boxes)])
-    with pytest.warns(UserWarning, match=r"2 box\(es\) without area dropped, 2 box\(es\) clipped"):
+    told = r"2 box\(es\) without area dropped, 1 box\(es\) wholly outside their picture dropped, 1 box\(es\) clipped"
+    with pytest.warns(UserWarning, match=told):
         part = data.load_folder(folder, "train")
     objects = part[1]["objects"]
     assert objects["bbox"] == [[0, 20, 6, 10], [30, 10, 10, 5]]
@@ -157,6 +158,101 @@ def test_only_category_may_have_any_name(folder):
     assert data.load_folder(folder, "train")[0]["objects"]["id"] == [3]
 
 
+def only_cars(folder: Path, *categories: dict) -> None:
+    """The split's one annotation is of category 7, a car; these categories are declared."""
+    change(folder, categories=list(categories), annotations=lambda old: [{**old[0], "category_id": 7}])
+
+
+def test_a_split_with_nothing_but_cars_has_no_plates(folder):
+    only_cars(folder, {"id": 0, "name": "license-plate"}, {"id": 7, "name": "car"})
+    with pytest.warns(UserWarning, match=r"1 annotation\(s\) that are no plates ignored \(car\)"):
+        part = data.load_folder(folder, "train")
+    assert [len(objects["id"]) for objects in part["objects"]] == [0, 0]
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ({"name": "vehicle-plates", "supercategory": "none"}, {"name": "0", "supercategory": "vehicle-plates"}),
+        ({"name": "things", "supercategory": "none"}, {"name": "car", "supercategory": "things"}),
+    ],
+)
+def test_roboflows_group_of_categories_is_no_category(folder, first, second):
+    only_cars(folder, {"id": 0, **first}, {"id": 7, **second})
+    assert data.load_folder(folder, "train")[0]["objects"]["id"] == [3]
+
+
+def test_a_category_that_is_its_own_group_is_declared(folder):
+    names = ({"id": 0, "name": "plate", "supercategory": "plate"}, {"id": 7, "name": "car", "supercategory": "car"})
+    only_cars(folder, *names)
+    with pytest.warns(UserWarning, match="no plates ignored"):
+        assert data.load_folder(folder, "train")[0]["objects"]["id"] == []
+
+
+HUGE = 2**63
+# what stands in the JSON, and the entry that the sentence must name
+DAMAGED = {
+    "annotation of text": ({"annotations": ["box"]}, r"annotations\[0\] is 'box'"),
+    "annotation of a list": ({"annotations": [annotation(1, 5, [1, 1, 2, 2]), [1]]}, r"annotations\[1\] is \[1\]"),
+    "annotations as an object": ({"annotations": {"0": {}}}, "`annotations` is no list"),
+    "image of text": ({"images": ["train0.png"]}, r"images\[0\] is 'train0.png'"),
+    "categories of text": ({"categories": ["plate"]}, r"categories\[0\] is 'plate'"),
+    "category without an id": ({"categories": [{"name": "plate"}]}, r"categories\[0\] lacks a usable id"),
+    "category id of a list": ({"categories": [{"id": [7], "name": "plate"}]}, r"categories\[0\] lacks a usable id"),
+    "licenses of text": ({"licenses": ["MIT"]}, r"licenses\[0\] is 'MIT'"),
+    "area": ({"annotations": [annotation(1, 5, [1, 1, 2, 2], area="big")]}, r"annotations\[0\] .*area"),
+    "endless area": ({"annotations": [annotation(1, 5, [1, 1, 2, 2], area=float("inf"))]}, r"annotations\[0\] .*area"),
+    "far keypoint": (
+        {"annotations": [annotation(1, 5, [1, 1, 2, 2], keypoints=[1e300, *[2] * 11])]},
+        r"annotations\[0\] .*keypoints",
+    ),
+    "keypoints": ({"annotations": [annotation(1, 5, [1, 1, 2, 2], keypoints=[[1], [2, 3]])]}, r"annotations\[0\] "),
+    "long number in a box": ({"annotations": [annotation(1, 5, [1, 1, 2, 10**400])]}, r"annotations\[0\] has no bbox"),
+    "category_id": (
+        {"annotations": [annotation(1, 5, [1, 1, 2, 2]) | {"category_id": [7]}]},
+        r"annotations\[0\] lacks a usable category_id \(\[7\]\)",
+    ),
+    "image_id": ({"annotations": [annotation(1, [5], [1, 1, 2, 2])]}, r"annotations\[0\] lacks a usable image_id"),
+    "huge id": ({"annotations": [annotation(HUGE, 5, [1, 1, 2, 2])]}, r"annotations\[0\] lacks a usable id \(9223"),
+    "endless id": ({"annotations": [annotation(float("inf"), 5, [1, 1, 2, 2])]}, r"annotations\[0\] lacks a usable id"),
+}
+IMAGES = {
+    "huge image id": ({"id": HUGE}, "a usable id"),
+    "endless image id": ({"id": float("inf")}, "a usable id"),
+    "endless width": ({"width": float("inf")}, "a usable width"),
+    "long name": ({"file_name": "a" * 400}, "file_name 'aaa"),
+    "NUL": ({"file_name": "a\0.png"}, "which no file can have"),
+    "lone surrogate": ({"file_name": "a\udcff.png"}, "which no file can have"),
+    "no name": ({"file_name": ""}, "which no file can have"),
+    "number as a name": ({"file_name": 4}, "which no file can have"),
+}
+
+
+@pytest.mark.parametrize("name", [*DAMAGED, *IMAGES])
+def test_damaged_json_names_the_file_and_the_entry(folder, name):
+    if name in DAMAGED:
+        values, sentence = DAMAGED[name]
+        change(folder, **values)
+    else:
+        values, sentence = IMAGES[name]
+        change(folder, annotations=[], images=lambda old: [old[0], {**old[1], **values}])
+        sentence = rf"images\[1\] .*{sentence}"
+    with pytest.raises(PlatesError, match=sentence) as caught:
+        data.load_folder(folder, "train")
+    told = str(caught.value)
+    assert told.startswith(str(folder / "train" / ANNOTATIONS)) and "\n" not in told and len(told) < 400
+
+
+def test_ids_and_texts_that_tables_can_hold_are_kept(folder):
+    change(
+        folder,
+        licenses=[{"id": 1, "name": "caf\udcff"}, {"id": [2]}],
+        annotations=[annotation(HUGE - 1, 5.0, [1, 1, 2, 2], text="A\ud800"), annotation("x", 5, [1, 1, 2, 2])],
+    )
+    row = data.load_folder(folder, "train")[0]
+    assert row["objects"]["id"] == [HUGE - 1, 1] and row["objects"]["text"] == ["A?", ""] and row["license"] == "caf?"
+
+
 BROKEN = {
     "no split": (lambda f: shutil.rmtree(f / "valid"), r"has no folder valid/"),
     "no annotations": (lambda f: (f / "train" / ANNOTATIONS).unlink(), f"train: holds no {ANNOTATIONS}"),
@@ -176,7 +272,7 @@ BROKEN = {
     "same id twice": (lambda f: change(f, images=lambda old: [old[0], old[0]]), "two images have the id 5"),
     "unknown image": (
         lambda f: change(f, annotations=[annotation(4, 99, [0, 0, 1, 1])]),
-        "annotation 4 names image 99",
+        r"annotations\[0\] names image 99",
     ),
     "unknown category": (lambda f: change(f, categories=[]), "category_id 7 is not in `categories`"),
     "no plate category": (
@@ -187,8 +283,11 @@ BROKEN = {
         ),
         r"none of the categories \(car, van\)",
     ),
-    "no box": (lambda f: change(f, annotations=[annotation(4, 5, [1, 2, 3])]), "annotation 4 has no bbox"),
-    "NaN": (lambda f: change(f, annotations=[annotation(4, 5, [1, 2, 3, float("nan")])]), "annotation 4 has no bbox"),
+    "no box": (lambda f: change(f, annotations=[annotation(4, 5, [1, 2, 3])]), r"annotations\[0\] has no bbox"),
+    "NaN": (
+        lambda f: change(f, annotations=[annotation(4, 5, [1, 2, 3, float("nan")])]),
+        r"annotations\[0\] has no bbox",
+    ),
 }
 
 

@@ -1,5 +1,6 @@
 """Checkpoints that are whole or named, the search for weights, and a network as a function of a photograph."""
 
+import hashlib
 import json
 import os
 from pathlib import Path
@@ -182,7 +183,27 @@ def test_a_segmenter_has_its_weights_operating_point(checkpoint: Path, model: to
     segmenter = Segmenter.load(checkpoint)
     assert (segmenter.name, segmenter.threshold, segmenter.growth, segmenter.side) == ("tiny", 0.3, 0.2, 320)
     save(checkpoint, model, CARD | {"operating_point": None})
-    assert (Segmenter.load(checkpoint).threshold, Segmenter.load(checkpoint).growth) == (0.5, 0.0)
+    assert Segmenter.load(checkpoint).threshold is None  # nobody has chosen it
+
+
+def test_a_segmenter_knows_its_weights_wherever_their_file_lies(
+    tmp_path: Path, model: torch.nn.Module, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lib.engine, "ROOT", tmp_path / "repository")
+    inside, outside = tmp_path / "repository" / "lib" / "a.safetensors", tmp_path / "b.safetensors"
+    save(inside, model, CARD | {"data": "magenta plates", "epoch": 3})
+    outside.write_bytes(inside.read_bytes())
+    here, there = Segmenter.load(inside), Segmenter.load(outside)
+    digest = hashlib.sha256(outside.read_bytes()).hexdigest()[:12]
+    for one in (here, there):
+        assert (one.name, one.weights_sha256, one.trained_on, one.epoch) == ("tiny", digest, "magenta plates", 3)
+    assert here.say() == "weights: lib/a.safetensors (tiny, epoch 3, trained on magenta plates)"
+    assert there.say() == f"weights: {outside} (tiny, epoch 3, trained on magenta plates)"
+    save(outside, model, CARD)
+    other = Segmenter.load(outside)
+    assert other.weights_sha256 != digest and (other.trained_on, other.epoch) == (None, None)
+    made = Segmenter(model, "made")
+    assert made.file is made.weights_sha256 is made.trained_on is None and made.say() == "weights: made, in memory"
 
 
 # --- photographs -------------------------------------------------------------------------------------------------

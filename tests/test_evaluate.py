@@ -14,7 +14,7 @@ from PIL import Image
 
 from lib.conceal import Concealer, grow
 from lib.data import FEATURES
-from lib.evaluate import choose_operating_point, evaluate, report
+from lib.evaluate import REPORT_KEYS, choose_operating_point, evaluate, report
 from lib.metrics import METRICS
 from lib.settings import PlatesError
 
@@ -113,8 +113,17 @@ def test_the_json_has_the_promised_keys_and_survives_writing(split: Dataset) -> 
     assert (told["threshold"], told["growth"]) == (0.3, 0.25) and told["device"].startswith("cpu")
     for group in [*told["by_width"].values(), *told["by_source"].values()]:
         assert set(group) == {"images", "plates", *METRICS}
+    assert told["weights_sha256"] is told["trained_on"] is None  # a network without a file
+    assert set(told) >= REPORT_KEYS  # by which a later run knows its own
     low, high = told["intervals"]["coverage"]
     assert low <= told["coverage"] <= high
+
+
+def test_the_json_tells_which_weights_were_measured(split: Dataset) -> None:
+    concealer = Lookup()
+    concealer.segmenter.weights_sha256, concealer.segmenter.trained_on = "0123456789ab", "red plates"
+    told = report(evaluate(split, concealer, progress=False), concealer, data="made", split=None)
+    assert (told["weights"], told["weights_sha256"], told["trained_on"]) == ("red", "0123456789ab", "red plates")
 
 
 def test_threshold_moves_the_mask_and_never_the_accuracy(split: Dataset) -> None:

@@ -1,11 +1,12 @@
 """lib.files: a file is whole or it is what it was before."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 
-from lib.files import atomic, read_json, write_json
+from lib.files import atomic, check_report, read_json, write_json
 from lib.settings import PlatesError
 
 
@@ -71,3 +72,70 @@ def test_unreadable_json_is_named(tmp_path: Path, content: str | None, reason: s
         (tmp_path / "a.json").write_text(content)
     with pytest.raises(PlatesError, match=rf"a\.json: {reason}"):
         read_json(tmp_path / "a.json")
+
+
+def test_json_too_deep_to_read_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text("[" * 100_000)
+    with pytest.raises(PlatesError, match=r"a\.json: is not valid JSON"):
+        read_json(tmp_path / "a.json")
+
+
+def test_names_that_are_no_text_go_there_and_back(tmp_path: Path) -> None:
+    name = os.fsdecode(b"caf\xe9 \\ \xff.png")
+    write_json(tmp_path / "a.json", {name: [name]})
+    assert read_json(tmp_path / "a.json") == {name: [name]}
+    (tmp_path / "a.json").read_bytes().decode("utf-8")
+
+
+# --- where a report may go ---------------------------------------------------------------------------------------
+
+KEYS = {"totals", "files"}
+
+
+def kept(folder: Path) -> list[tuple[str, bytes | None]]:
+    return sorted((p.name, p.read_bytes() if p.is_file() else None) for p in folder.rglob("*"))
+
+
+@pytest.mark.parametrize(
+    "content", ['{"images": [], "annotations": []}', '{"totals": {}}', "[]", "", "\udcff\x00", "{"]
+)
+def test_a_report_never_replaces_what_is_no_report(tmp_path: Path, content: str) -> None:
+    (tmp_path / "a.json").write_bytes(content.encode("utf-8", "surrogateescape"))
+    before = kept(tmp_path)
+    with pytest.raises(PlatesError, match=r"a\.json: exists and is no earlier report"):
+        check_report(tmp_path / "a.json", KEYS)
+    assert kept(tmp_path) == before
+
+
+def test_a_report_replaces_an_earlier_one_and_nothing_is_left_of_the_trial(tmp_path: Path) -> None:
+    write_json(tmp_path / "a.json", {"totals": {}, "files": [], "more": 1})
+    before = kept(tmp_path)
+    check_report(tmp_path / "a.json", KEYS, [tmp_path / "a.json"])  # an input that is a file contains nothing
+    assert kept(tmp_path) == before
+    check_report(tmp_path / "new" / "a.json", KEYS)
+    assert kept(tmp_path / "new") == []
+
+
+def test_a_report_replaces_no_folder_pipe_or_dangling_link(tmp_path: Path) -> None:
+    (tmp_path / "folder.json").mkdir()
+    os.mkfifo(tmp_path / "pipe.json")
+    (tmp_path / "link.json").symlink_to(tmp_path / "nowhere")
+    for name in ("folder", "pipe", "link"):
+        with pytest.raises(PlatesError, match=rf"{name}\.json: exists"):
+            check_report(tmp_path / f"{name}.json", KEYS)
+
+
+def test_a_report_does_not_go_into_an_input(tmp_path: Path) -> None:
+    (tmp_path / "in" / "deep").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "in", target_is_directory=True)
+    for place in ("in/a.json", "in/deep/a.json", "link/a.json", "in/../in/a.json"):
+        with pytest.raises(PlatesError, match="lies in the input"):
+            check_report(tmp_path / place, KEYS, [tmp_path / "other", tmp_path / "in"])
+    check_report(tmp_path / "in-not.json", KEYS, [tmp_path / "in"])
+
+
+def test_a_report_that_could_not_be_written_is_refused_at_once(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    for place in (tmp_path / "file" / "a.json", tmp_path / ("a" * 300 + ".json"), Path("/proc/self/a.json")):
+        with pytest.raises(PlatesError, match="cannot be written"):
+            check_report(place, KEYS)

@@ -1,6 +1,8 @@
 """The command line: what each command leaves behind, its exit code, and what it says when it cannot."""
 
+import hashlib
 import json
+import math
 import os
 import subprocess
 import sys
@@ -20,12 +22,16 @@ import lib.training
 from lib import bench
 from lib.__main__ import main
 from lib.coco import ANNOTATIONS
-from lib.engine import find_weights, read_card, save_checkpoint
+from lib.engine import find_weights, load_checkpoint, read_card, save_checkpoint
 from lib.metrics import METRICS
 from lib.models import build
-from lib.settings import ROOT
+from lib.recipes import Recipe
+from lib.settings import ROOT, PlatesError
 
-CARD = {"name": "tiny", "model": "baseline", "options": OPTIONS, "operating_point": {"threshold": 0.3, "growth": 0.2}}
+CARD = {
+    "name": "tiny", "model": "baseline", "options": OPTIONS, "data": "magenta plates", "epoch": 2,
+    "operating_point": {"threshold": 0.3, "growth": 0.2},
+}  # fmt: skip
 PROMISED = {
     "data", "split", "method", "device", "images", "plates", "threshold", "accuracy", "on_plate_accuracy", "coverage",
     "missed", "false_cover", "stray_cover", "iou", "ms_per_image", "by_width", "by_source",
@@ -109,6 +115,55 @@ def test_conceal_obeys_threshold_growth_mode_and_report(photographs: Path, weigh
     assert (told["threshold"], told["growth"], told["mode"]) == (0.05, 0.0, "blur")
 
 
+def test_conceal_says_which_weights_and_reports_them(
+    photographs: Path, weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    picture, out = photographs / "good.png", tmp_path / "out"
+    assert main(["conceal", str(picture), "--out", str(out), "--weights", str(weights)]) == 0
+    assert f"weights: {weights} (tiny, epoch 2, trained on magenta plates)" in capsys.readouterr().out.splitlines()
+    told = json.loads((out / "report.json").read_text())
+    digest = hashlib.sha256(weights.read_bytes()).hexdigest()[:12]
+    assert (told["weights"], told["weights_sha256"], told["trained_on"]) == ("tiny", digest, "magenta plates")
+
+
+@pytest.mark.parametrize("command", ["conceal", "evaluate"])
+def test_weights_for_which_nobody_chose_a_threshold_need_one(
+    command: str, photographs: Path, weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model, card = load_checkpoint(weights)
+    save_checkpoint(weights, model, card | {"operating_point": None})
+    places = {"conceal": [photographs / "good.png", "--out"], "evaluate": [coco_split(tmp_path / "s", 1), "--json"]}
+    arguments = [command, *places[command], tmp_path / "told.json", "--weights", weights]
+    told = failed(capsys, *arguments)
+    assert str(weights) in told and "--threshold" in told and "--growth" in told
+    assert not (tmp_path / "told.json").exists()
+    assert main([str(argument) for argument in [*arguments, "--threshold", "0.3"]]) == 0
+
+
+def test_conceal_keeps_a_users_json(
+    photographs: Path, weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mine = coco_split(tmp_path / "mine", 1) / ANNOTATIONS
+    before, rest = mine.read_bytes(), ("--out", tmp_path / "out", "--weights", weights)
+    assert str(mine) in failed(capsys, "conceal", photographs, *rest, "--report", mine)
+    assert "lies in the input" in failed(capsys, "conceal", photographs, *rest, "--report", photographs / "r.json")
+    assert mine.read_bytes() == before and not (tmp_path / "out").exists()
+
+
+def test_conceal_prints_names_that_are_no_text(photographs: Path, weights: Path, tmp_path: Path) -> None:
+    odd = photographs / os.fsdecode(b"caf\xe9.jpg")
+    try:
+        odd.write_text("no picture")
+    except OSError:
+        pytest.skip("this file system takes UTF-8 names only")
+    done = subprocess.run(
+        [sys.executable, "-m", "lib", "conceal", odd, "--out", tmp_path / "out", "--weights", weights],
+        cwd=ROOT, capture_output=True, check=False, env={**os.environ, "CUDA_VISIBLE_DEVICES": ""},
+    )  # fmt: skip
+    assert done.returncode == 1 and b"Traceback" not in done.stderr
+    assert b"not written: caf\\udce9.jpg: " in done.stdout
+
+
 def test_conceal_without_weights_says_how_to_get_some(
     photographs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -180,6 +235,30 @@ def test_evaluate_names_what_is_missing(weights: Path, tmp_path: Path, capsys: p
     assert not place.exists()
 
 
+def test_evaluate_never_overwrites_what_is_no_metrics(
+    weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = coco_split(tmp_path / "mine", 1)
+    before = (folder / ANNOTATIONS).read_bytes()
+    (tmp_path / "conceal.json").write_text('{"totals": {}, "files": [], "outputs": []}')  # of another command
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setattr("lib.data.load_folder", lambda *_: pytest.fail("work was begun"))
+    arguments = ("evaluate", folder, "--weights", weights, "--json")
+    assert str(folder / ANNOTATIONS) in failed(capsys, *arguments, folder / ANNOTATIONS)
+    assert "no earlier report" in failed(capsys, *arguments, tmp_path / "conceal.json")
+    assert "cannot be written" in failed(capsys, *arguments, tmp_path / "file" / "told.json")
+    assert (folder / ANNOTATIONS).read_bytes() == before
+
+
+def test_evaluate_says_which_weights_and_reports_them(
+    weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = evaluated(coco_split(tmp_path / "mine", 1), weights, tmp_path / "told.json")
+    assert f"weights: {weights} (tiny, epoch 2, trained on magenta plates)" in capsys.readouterr().out.splitlines()
+    assert told["weights_sha256"] == hashlib.sha256(weights.read_bytes()).hexdigest()[:12]
+    assert (told["weights"], told["trained_on"]) == ("tiny", "magenta plates")
+
+
 # --- train -------------------------------------------------------------------------------------------------------
 
 
@@ -209,6 +288,8 @@ def test_train_ends_with_weights_that_conceal(
     assert card["recipe"].items() >= wanted.items() and card["pictures"] == 8
     assert card["data"] == "COCO folder export, 9/4/2 pictures"
     point = card["operating_point"]
+    assert read_card(folder / "last.safetensors")["operating_point"] == point
+    assert json.loads((folder / "last.json").read_text())["operating_point"] == point
     assert {"threshold", "growth", "coverage", "stray_cover"} <= point.keys() and point["images"] == 4
 
     picture, out = photographs / "good.png", tmp_path / "out"
@@ -238,6 +319,13 @@ def test_train_ends_with_weights_that_conceal(
         (["baseline", "--validation", "0"], "limit of 0"),
         (["baseline", "--validation", "-1"], "limit of -1"),
         (["baseline", "--weight", "-1"], "lambda"),
+        (["baseline", "--weight", "nan"], "lambda"),
+        (["baseline", "--learning-rate", "-1"], "learning_rate=-1.0"),
+        (["baseline", "--learning-rate", "0"], "learning_rate=0.0"),
+        (["baseline", "--learning-rate", "nan"], "learning_rate=nan"),
+        (["baseline", "--learning-rate", "inf"], "learning_rate=inf"),
+        (["baseline", "--seed", "-1"], "seed=-1"),
+        (["baseline", "--seed", str(2**32)], "seed=4294967296"),
     ],
 )
 def test_train_names_what_it_does_not_know(
@@ -245,6 +333,29 @@ def test_train_names_what_it_does_not_know(
 ) -> None:
     assert words in failed(capsys, "train", *arguments)
     assert not runs.exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "refused", "taken"),
+    [
+        ("weight_decay", [-1e-9, math.nan, math.inf], [0.0, 1.0]),
+        ("smallest_crop", [0.0, -0.1, 1.01, math.nan], [1e-3, 1.0]),
+        ("clip_at", [0.0, -1.0, math.nan], [1e-3, 1e9]),
+        ("weight", [-1e-9, math.nan, math.inf], [None, 0.0, 8]),
+        ("seed", [-1, 2**32], [0, 2**32 - 1]),
+        ("learning_rate", [0.0, -1.0, math.nan, math.inf], [1e-9, 1.0]),
+    ],
+)
+def test_a_recipe_takes_only_what_can_be_trained_with(name: str, refused: list, taken: list) -> None:
+    for value in taken:
+        assert getattr(Recipe(**{name: value}), name) == value
+    for value in refused:
+        with pytest.raises(PlatesError, match=rf"{name}=.*; give "):
+            Recipe(**{name: value})
+
+
+def test_the_checks_leave_a_recipes_digest_alone() -> None:
+    assert Recipe().digest("data") == "b1378300", "runs on disk would not be found again"
 
 
 def test_an_unknown_plates_data_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
