@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from lib.settings import PlatesError
+from lib.settings import PlatesError, someone_watches
 
 
 def conceal(options: argparse.Namespace) -> int:
@@ -13,7 +13,7 @@ def conceal(options: argparse.Namespace) -> int:
 
     concealer = Concealer.load(options.method, options.weights, options.threshold, options.growth, options.mode)
     print(concealer.segmenter.say())
-    report = conceal_files(options.inputs, options.out, concealer, options.report)
+    report = conceal_files(options.inputs, options.out, concealer, options.report, someone_watches())
     print(report.text())
     return report.exit_code
 
@@ -30,7 +30,8 @@ def evaluate(options: argparse.Namespace) -> int:
     split = load_folder(options.folder, options.split)
     concealer = Concealer.load(options.method, options.weights, options.threshold, options.growth)
     print(concealer.segmenter.say())
-    told = report(measure(split, concealer), concealer, data=options.folder.resolve().name, split=options.split)
+    measured = measure(split, concealer, someone_watches())
+    told = report(measured, concealer, data=options.folder.resolve().name, split=options.split)
     write_json(options.json, told)
     shown = ("images", "plates", "threshold", "accuracy", "on_plate_accuracy", "coverage", "missed", "stray_cover")
     print(", ".join(f"{key} {told[key]}" for key in shown))
@@ -60,7 +61,8 @@ def train(options: argparse.Namespace) -> int:
         run = fit_or_load(options.name or options.model, wanted, train, validation, describe(plates))
         if processes.rank() == 0:
             print(run.say())
-            point = choose_operating_point(plates["validation"], Concealer(Segmenter(run.model, run.card["name"])))
+            concealer = Concealer(Segmenter(run.model, run.card["name"]))
+            point = choose_operating_point(plates["validation"], concealer, progress=someone_watches())
             set_operating_point(run, point)
             print(", ".join(f"{key} {value}" for key, value in point.items()))
             print(f"weights in {run.folder / 'best.safetensors'}")

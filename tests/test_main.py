@@ -289,7 +289,7 @@ def test_train_ends_with_weights_that_conceal(
     assert card["data"] == "COCO folder export, 9/4/2 pictures"
     point = card["operating_point"]
     assert read_card(folder / "last.safetensors")["operating_point"] is None  # it was chosen for the best epoch
-    assert json.loads((folder / "last.json").read_text())["operating_point"] == point
+    assert json.loads((folder / "best.json").read_text())["operating_point"] == point
     assert {"threshold", "growth", "coverage", "stray_cover"} <= point.keys() and point["images"] == 4
 
     picture, out = photographs / "good.png", tmp_path / "out"
