@@ -65,7 +65,7 @@ def compare(models: dict[str, nn.Module], prior: nn.Module, frames: Frames) -> l
     a model reaches at the A that the location prior, moved to another threshold, reaches too.
 
     Returns:
-        Dictionaries for `lib.plots.tables.table`; ``gain`` is A1 minus the prior's, both pooled, with its
+        Dictionaries for `lib.plots.tables.table`; ``gain (pooled)`` is A1 minus the prior's, both pooled, with its
         interval by a bootstrap over pictures that draws the same pictures for both.
     """
     reference, rows = score("location prior", prior, frames), []
@@ -81,11 +81,11 @@ def compare(models: dict[str, nn.Module], prior: nn.Module, frames: Frames) -> l
         }
         reached = reference.curve.at_accuracy(got["accuracy"])
         if reached is None:
-            rows.append(row | {"prior's A1 at this A": None, "gain": None, "gain 95 %": None})
+            rows.append(row | {"prior's A1 pooled at this A": None, "gain (pooled)": None, "gain 95 %": None})
             continue
         moved = score("moved prior", prior, frames, reached[0]).pixels
         gain, interval = paired_gain(own.pixels, moved)
-        rows.append(row | {"prior's A1 at this A": reached[1], "gain": gain, "gain 95 %": interval})
+        rows.append(row | {"prior's A1 pooled at this A": reached[1], "gain (pooled)": gain, "gain 95 %": interval})
     return rows
 
 

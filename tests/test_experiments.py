@@ -55,9 +55,9 @@ def test_a_perfect_model_and_one_that_never_looks(frames: tuple[Tensor, Tensor],
     # Each of the four places is plate in one of four pictures: 2/6 with pseudo-counts, never one half.
     assert blind["A"] == pytest.approx(0.95)
     assert blind["A1"] == 0
-    assert blind["gain"] == 0 and blind["gain 95 %"] == (0, 0)
+    assert blind["gain (pooled)"] == 0 and blind["gain 95 %"] == (0, 0)
     # At A = 1 the prior has to predict nothing of what it cannot know; it only reaches .95 and so cannot be compared.
-    assert perfect["gain"] is None
+    assert perfect["gain (pooled)"] is None
 
 
 def test_gain_is_the_difference_on_the_same_pictures(frames: tuple[Tensor, Tensor], prior: nn.Module) -> None:
