@@ -81,20 +81,6 @@ def paint(prior: np.ndarray, truth: np.ndarray, share: float) -> tuple[float, fl
     return float(np.where(painted, truth, 1 - truth).mean()), on_plate
 
 
-def interval(top: np.ndarray, below: np.ndarray, resamples: int = 1000, seed: int = 0) -> tuple[float, float]:
-    """95 % percentile bootstrap interval, over pictures, of ``sum(top) / sum(below)``; both are (pictures,).
-
-    Efron and Tibshirani, "An Introduction to the Bootstrap" (1993), chapter 13.
-    """
-    rng, values = np.random.default_rng(seed), []
-    for _ in range(resamples):
-        drawn = rng.integers(len(top), size=len(top))
-        if below[drawn].sum() > 0:  # a resample may hold no plate
-            values.append(top[drawn].sum() / below[drawn].sum())
-    low, high = np.quantile(values, [0.025, 0.975])
-    return float(low), float(high)
-
-
 def mirrored(hashes: np.ndarray) -> np.ndarray:
     """The 8x8 difference hashes, uint64 (N,), of the same pictures mirrored left to right.
 

@@ -10,6 +10,7 @@ import torch
 from datasets import Dataset, DatasetDict, Image
 from torch import Tensor, nn
 
+from lib.bootstrap import ratio_interval
 from lib.conceal import Concealer
 from lib.curves import ThresholdCurve
 from lib.data import FAST_SIZES, describe, load_plates
@@ -98,17 +99,11 @@ def at_accuracies(scores: Sequence[Score], accuracies: Sequence[float]) -> list[
     return rows
 
 
-def paired_gain(
-    one: Accumulator, other: Accumulator, resamples: int = 1000, seed: int = 0
-) -> tuple[float, tuple[float, float]]:
+def paired_gain(one: Accumulator, other: Accumulator) -> tuple[float, tuple[float, float] | None]:
     """Pooled A1 of ``one`` minus that of ``other`` on the same pictures, and its 95 % bootstrap interval."""
     truth, hits = (np.array([getattr(row, key) for row in one.pictures], float) for key in ("plate_pixels", "hits"))
-    other_hits = np.array([row.hits for row in other.pictures], float)
-    count = len(truth)
-    weights = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), size=resamples)
-    drawn = (weights @ (hits - other_hits)) / np.maximum(weights @ truth, 1)
-    low, high = np.quantile(drawn, [0.025, 0.975])
-    return float((hits - other_hits).sum() / truth.sum()), (float(low), float(high))
+    more = hits - np.array([row.hits for row in other.pictures], float)
+    return float(more.sum() / truth.sum()), ratio_interval(more, truth)
 
 
 def crop_share(train: Pictures, recipe: Recipe, count: int = 400) -> float:

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lib.bootstrap import ratio_interval
 from lib.curves import ThresholdCurve
 from lib.regions import PlateTruth, Region, clear_near, rasterise
 
@@ -223,26 +224,11 @@ class Accumulator:
     def interval(
         self, key: str, level: float = 0.95, resamples: int = 1000, seed: int = 0, **group: str | None
     ) -> tuple[float, float] | None:
-        """Percentile bootstrap interval of a metric over pictures (Efron and Tibshirani 1993, chapter 13).
-
-        Whole pictures are drawn, since plates and pixels of one picture go together. One seed draws the same pictures
-        for two methods measured on the same data. None where the metric cannot be told.
+        """Bootstrap interval of a metric over pictures (`lib.bootstrap`); None where the metric cannot be told.
 
         Args:
             key: one of METRICS.
             level: share of the resamples within the interval.
             group: ``width`` and ``source``, as for :meth:`summary`.
         """
-        top, below = self._ratios(**group)[key]
-        if not below.any():
-            return None
-        random, values, pictures = np.random.default_rng(seed), [], len(top)
-        step = max(1, 2_000_000 // pictures)  # rows of weights at a time: 16 MB
-        for start in range(0, resamples, step):
-            draws = min(step, resamples - start)
-            weights = random.multinomial(pictures, np.full(pictures, 1 / pictures), size=draws)
-            denominators = weights @ below
-            told = denominators > 0  # a resample may hold no picture with a plate
-            values.append((weights @ top)[told] / denominators[told])
-        low, high = np.quantile(np.concatenate(values), [(1 - level) / 2, (1 + level) / 2])
-        return float(low), float(high)
+        return ratio_interval(*self._ratios(**group)[key], level, resamples, seed)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
 from lib import audit
+from lib.bootstrap import ratio_interval
 from lib.data import FEATURES, mask_of
 from lib.duplicates import difference_hashes
 from lib.pictures import Pictures
@@ -134,11 +135,11 @@ def test_painting_by_location() -> None:
 def test_interval() -> None:
     random = np.random.default_rng(0)
     top, below = random.binomial(1, 0.3, 2000), np.ones(2000, int)
-    low, high = audit.interval(top, below)
+    low, high = ratio_interval(top, below)
     half = 1.96 * np.sqrt(0.21 / 2000)  # the normal approximation
     assert low == pytest.approx(top.mean() - half, abs=0.003) and high == pytest.approx(top.mean() + half, abs=0.003)
-    assert audit.interval(np.ones(5), np.ones(5)) == (1, 1)
-    clustered = audit.interval(np.repeat(top[:100], 2) * 0 + np.tile([4, 0], 100), np.tile([4, 4], 100))
+    assert ratio_interval(np.ones(5), np.ones(5)) == (1, 1)
+    clustered = ratio_interval(np.repeat(top[:100], 2) * 0 + np.tile([4, 0], 100), np.tile([4, 4], 100))
     assert clustered[0] < 0.5 < clustered[1]
 
 

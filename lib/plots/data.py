@@ -9,7 +9,8 @@ from IPython.display import Image as Shown
 from matplotlib.axes import Axes
 from matplotlib.patches import Polygon
 
-from lib.audit import FATES, geometry, interval
+from lib.audit import FATES, geometry
+from lib.bootstrap import ratio_interval
 from lib.data import plates_of
 from lib.metrics import SMALL
 from lib.pictures import Pictures
@@ -74,7 +75,7 @@ def sizes(found: Mapping[str, np.ndarray], data: str, name: str = "") -> Shown:
         mine = found["source"] == source
         numbers = np.unique(found["picture"][mine], return_inverse=True)[1]
         below, top = np.bincount(numbers), np.bincount(numbers, weights=found["scaled_width"][mine] < SMALL)
-        share, (low, high) = 100 * top.sum() / below.sum(), (100 * end for end in interval(top, below))
+        share, (low, high) = 100 * top.sum() / below.sum(), (100 * end for end in ratio_interval(top, below))
         bars = [[max(share - low, 0)], [max(high - share, 0)]]
         right.barh(k, share, 0.6, xerr=bars, color=style.SKY, ecolor="0.2", capsize=3)
         right.annotate(f"{share:.0f} % of {below.sum():,}", (high, k), (5, 0), textcoords="offset points", va="center")
