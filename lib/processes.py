@@ -1,12 +1,30 @@
 """Several processes as torchrun starts them, and the one process everybody else has."""
 
+import ctypes
 import os
+import sys
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch import distributed as dist
 from torch.nn.parallel import DistributedDataParallel
+
+
+def keep_memory() -> None:
+    """Let glibc reuse large blocks instead of returning each to the system, which zeroes it page by page next time.
+
+    A step of the paper's network frees and takes 2 GB: measured on two cores, it took .62 s without this and .33 s
+    with it. Elsewhere than under glibc nothing happens.
+    """
+    if sys.platform != "linux" or torch.cuda.is_available():
+        return
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "gnu_get_libc_version"):
+        trim_threshold, top_pad, mmap_max = -1, -2, -4  # names of mallopt(3)
+        libc.mallopt(mmap_max, 0)
+        libc.mallopt(trim_threshold, -1)  # never
+        libc.mallopt(top_pad, 2**26)
 
 
 def rank() -> int:

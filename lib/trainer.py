@@ -19,7 +19,16 @@ from lib.models import build
 from lib.pictures import Pictures
 from lib.recipes import Recipe
 from lib.settings import PlatesError, device, seed_everything
-from lib.transforms import Augment, batches, full_frame, to_input
+from lib.transforms import Augment, batches, full_frame, random_crops, to_input
+
+
+class Diverged(PlatesError):
+    """The loss or its gradient ran away; ``steps`` holds what was logged until then, `Trainer.steps`' way."""
+
+    def __init__(self, told: str, steps: dict[str, list[float]]) -> None:
+        super().__init__(told)
+        self.steps = steps
+
 
 DIVERGED = 100.0  # times the loss of the first step; the paper's passing instabilities stay below
 
@@ -30,20 +39,25 @@ class Trainer:
     Args:
         recipe: all that decides how it ends.
         train, validation: the pictures; ``recipe.pictures`` of the former are drawn.
+        test: pictures whose loss, A and A1 on seeded random crops (the authors' protocol) are logged every tenth of
+            a run (section 4.4 of the paper), or every second epoch; they choose nothing. None for none.
 
     Attributes:
         model, optimiser, history, epoch, step, seconds, best_loss, best_epoch: what a checkpoint keeps.
+        steps: the loss of every step so far and the gradient's norm before clipping, lists of equal length.
 
     Raises:
         PlatesError: the batch cannot be shared out evenly, or the recipe names what does not exist.
     """
 
-    def __init__(self, recipe: Recipe, train: Pictures, validation: Pictures) -> None:
+    def __init__(self, recipe: Recipe, train: Pictures, validation: Pictures, test: Pictures | None = None) -> None:
+        processes.keep_memory()
         seed_everything(recipe.seed)
         self.recipe, self.device = recipe, device()
         self.precision = fast_precision(self.device)
         self.train = train.sample(recipe.pictures, recipe.seed).to(self.device)
         self.validation = full_frame(validation.to(self.device))
+        self.test = random_crops(test.to(self.device), recipe.seed) if test is not None else None
         self.augment = Augment(tuple(recipe.augment), smallest_crop=recipe.smallest_crop)
         self.criterion = make_loss(recipe)
         self.model = build(recipe.model, **recipe.options).to(self.device, memory_format=torch.channels_last)
@@ -58,26 +72,27 @@ class Trainer:
             )
         self.steps_per_epoch = len(self.train) // self.batch
         self.history: list[dict[str, float]] = []
+        self.steps: dict[str, list[float]] = {"loss": [], "gradient_norm": []}
         self.epoch = self.step = self.best_epoch = 0
         self.seconds, self.best_loss, self.first_loss = 0.0, math.inf, math.nan
 
     def run_epoch(self, bar: tqdm) -> bool:
         """One pass over the training pictures and the validation after it; returns whether that was the best."""
-        started, accumulator, losses, norms = time.monotonic(), Accumulator(), [], []
+        started, accumulator, first = time.monotonic(), Accumulator(), self.step
         self.model.train()
         for pixels, masks in self.batches():
-            loss, norm, plate = self.take_step(pixels, masks)
-            accumulator.add_batch(plate, masks)
-            losses.append(loss)
-            norms.append(norm)
+            accumulator.add_batch(self.take_step(pixels, masks), masks)
             bar.update()
         self.epoch += 1
         for state in processes.gather(accumulator.state())[1:]:
             accumulator.merge(Accumulator.from_state(state))
         row = {"epoch": self.epoch, "step": self.step, "learning_rate": self.rate(self.step)}
+        losses, norms = (self.steps[key][first:] for key in ("loss", "gradient_norm"))
         row |= {"loss": sum(losses) / len(losses)}
         row |= {"gradient_norm": sum(norms) / len(norms), "gradient_norm_max": max(norms)}
-        row |= pixel_scores(accumulator) | self.validate()
+        row |= pixel_scores(accumulator) | self.measure("validation", self.validation)
+        if self.test is not None and self.epoch % max(2, self.recipe.epochs // 10) == 0:
+            row |= self.measure("test", self.test)
         self.seconds += time.monotonic() - started
         self.history.append(row | {"seconds": self.seconds})
         better = row["validation_loss"] < self.best_loss
@@ -93,11 +108,11 @@ class Trainer:
             pixels, masks, _ = self.augment(self.train, index[rank::world], seeds[rank::world])
             yield to_input(pixels), masks
 
-    def take_step(self, pictures: Tensor, masks: Tensor) -> tuple[float, float, Tensor]:
-        """One step; returns the loss, the gradient's norm before clipping and P(plate) ``(B, S, S)``.
+    def take_step(self, pictures: Tensor, masks: Tensor) -> Tensor:
+        """One step, logged in ``steps``; returns P(plate) ``(B, S, S)``.
 
         Raises:
-            PlatesError: the loss or the gradient is not a number any more, or the loss grew a hundredfold.
+            Diverged: the loss or the gradient is not a number any more, or the loss grew a hundredfold.
         """
         for group in self.optimiser.param_groups:
             group["lr"] = self.rate(self.step)
@@ -112,7 +127,9 @@ class Trainer:
         norm = self._clip()
         self.optimiser.step()
         self.step += 1
-        return told, norm, logits.detach().float().softmax(1)[:, 1]
+        self.steps["loss"].append(told)
+        self.steps["gradient_norm"].append(norm)
+        return logits.detach().float().softmax(1)[:, 1]
 
     def _clip(self) -> float:
         parameters = list(self.model.parameters())
@@ -127,35 +144,39 @@ class Trainer:
 
     def _check(self, value: float, what: str, limit: float) -> None:
         if not math.isfinite(value) or value > limit:
-            raise PlatesError(
+            raise Diverged(
                 f"{what} is {value:.3g} at step {self.step:,} (the first loss was {self.first_loss:.3g}); "
                 f"lower learning_rate (now {self.recipe.learning_rate:g}) or clip the gradient "
-                f"(now clip={self.recipe.clip!r} at {self.recipe.clip_at:g})."
+                f"(now clip={self.recipe.clip!r} at {self.recipe.clip_at:g}).",
+                self.steps,
             )
 
     def rate(self, step: int) -> float:
-        """The learning rate of ``step``: half a cosine from the recipe's rate to 0."""
+        """The learning rate of ``step``: half a cosine from the recipe's rate to 0, or the recipe's throughout."""
+        if self.recipe.schedule == "constant":
+            return self.recipe.learning_rate
         total = self.recipe.epochs * self.steps_per_epoch
         return self.recipe.learning_rate * 0.5 * (1 + math.cos(math.pi * step / total))
 
     @torch.inference_mode()
-    def validate(self) -> dict[str, float]:
-        """Loss, A and both forms of A1 on the whole validation pictures, as ``validation_*``."""
+    def measure(self, name: str, frames: tuple[Tensor, Tensor]) -> dict[str, float]:
+        """Loss and `pixel_scores` on ``frames``, uint8 pictures and bool masks, as ``NAME_*``."""
         self.model.eval()
         accumulator, total = Accumulator(), 0.0
-        for pixels, masks in zip(*(part.split(32) for part in self.validation), strict=True):
+        for pixels, masks in zip(*(part.split(32) for part in frames), strict=True):
             with torch.autocast(self.device.type, self.precision, enabled=self.precision != torch.float32):
                 logits = self.model(to_input(pixels))
             total += self.criterion(logits, masks).item() * len(pixels)
             accumulator.add_batch(logits.float().softmax(1)[:, 1], masks)
-        scores = {"loss": total / len(self.validation[0])} | pixel_scores(accumulator)
-        self._check(scores["loss"], "the validation loss", math.inf)
-        return {f"validation_{key}": value for key, value in scores.items()}
+        scores = {"loss": total / len(frames[0])} | pixel_scores(accumulator)
+        self._check(scores["loss"], f"the {name} loss", math.inf)
+        return {f"{name}_{key}": value for key, value in scores.items()}
 
     def progress(self) -> dict[str, Any]:
         """How far the training is, as its card tells it."""
         told = {"steps": self.step, "seconds": self.seconds, "epoch": self.epoch, "best_epoch": self.best_epoch}
-        return told | {"finished": self.epoch == self.recipe.epochs, "history": self.history}
+        steps = {key: [float(f"{value:.4g}") for value in values] for key, values in self.steps.items()}
+        return told | {"finished": self.epoch == self.recipe.epochs, "history": self.history, "log": steps}
 
     def save(self, path: Path) -> None:
         """Write everything that the next epoch depends on."""
@@ -181,7 +202,7 @@ class Trainer:
             raise PlatesError(f"{path}: cannot be resumed from ({told}); delete it to train anew.") from error
 
 
-KEPT = ("history", "epoch", "step", "seconds", "best_loss", "best_epoch", "first_loss")
+KEPT = ("history", "steps", "epoch", "step", "seconds", "best_loss", "best_epoch", "first_loss")
 
 
 def make_loss(recipe: Recipe) -> PlateLoss:
@@ -197,6 +218,8 @@ def make_loss(recipe: Recipe) -> PlateLoss:
 
 
 def pixel_scores(accumulator: Accumulator) -> dict[str, float]:
-    """A and both forms of A1 of an accumulator."""
+    """A, both forms of A1, and the share of pixels predicted plate, of an accumulator."""
     summary = accumulator.summary()
-    return {key: summary[key] for key in ("accuracy", "on_plate_accuracy", "on_plate_accuracy_pooled")}
+    told = {key: summary[key] for key in ("accuracy", "on_plate_accuracy", "on_plate_accuracy_pooled")}
+    predicted, pixels = (sum(getattr(row, key) for row in accumulator.pictures) for key in ("predicted", "pixels"))
+    return told | {"predicted_plate": predicted / max(pixels, 1)}

@@ -1,6 +1,7 @@
 """One training loop for every model: fit or load, checkpoint, resume, one process or several."""
 
 import time
+from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,15 @@ class Run:
         """One dictionary an epoch, epoch 0 being the untrained network."""
         return self.card["history"]
 
+    @property
+    def steps(self) -> dict[str, list[float]]:
+        """``loss`` of every optimiser step and ``gradient_norm`` before clipping."""
+        return self.card["log"]
+
+    def at(self, epoch: int) -> nn.Module:
+        """The network as it was after ``epoch``, one of `fit_or_load`'s ``keep``, in evaluation mode."""
+        return load_checkpoint(kept(self.folder, epoch))[0].to(device())
+
     def say(self) -> str:
         """One line for a notebook: loaded or trained, from what, how long."""
         made = "loaded" if self.loaded else "trained"
@@ -52,7 +62,20 @@ class Run:
         )
 
 
-def fit_or_load(name: str, recipe: Recipe, train: Pictures, validation: Pictures, data: str) -> Run:
+def kept(folder: Path, epoch: int) -> Path:
+    """Where a run's weights of one epoch lie."""
+    return folder / f"epoch-{epoch:03}.safetensors"
+
+
+def fit_or_load(
+    name: str,
+    recipe: Recipe,
+    train: Pictures,
+    validation: Pictures,
+    data: str,
+    test: Pictures | None = None,
+    keep: Collection[int] = (),
+) -> Run:
     """Load the run that has this name, recipe and data, or train it (resuming where it was stopped).
 
     Args:
@@ -60,6 +83,8 @@ def fit_or_load(name: str, recipe: Recipe, train: Pictures, validation: Pictures
         train, validation: the pictures; ``recipe.pictures`` is obeyed here, by a seeded draw.
         data: one line that names the data (`lib.data.describe`). It is part of the run's identity, and so are the
             pictures and boxes themselves: another folder of the same name and size is another run.
+        test: pictures whose scores are logged now and then (`Trainer`) and choose nothing.
+        keep: epochs, 1 and up, whose weights are kept for `Run.at`; a run found without them is trained anew.
 
     Raises:
         PlatesError: the loss diverged, or a checkpoint cannot be read or written.
@@ -67,11 +92,12 @@ def fit_or_load(name: str, recipe: Recipe, train: Pictures, validation: Pictures
     train = train.sample(recipe.pictures, recipe.seed)
     folder = RUNS / f"{name}-{recipe.digest(f'{data} {train.fingerprint()} {validation.fingerprint()}')}"
     best, last = folder / "best.safetensors", folder / "last.safetensors"
-    loaded = best.exists() and last.exists()  # `last` is only written when all is done
+    wanted = (best, last, *(kept(folder, epoch) for epoch in keep))
+    loaded = all(path.exists() for path in wanted)  # `last` is only written when all is done
     if loaded:
         (folder / "resume.pt").unlink(missing_ok=True)  # left where a run was killed at its very end
     else:
-        fit(name, recipe, train, validation, data, folder)
+        fit(name, recipe, train, validation, data, folder, test, keep)
     model, card = load_checkpoint(best)
     whole = read_card(last) | {"operating_point": card["operating_point"]}
     return Run(model.to(device()), whole, folder, loaded)
@@ -84,7 +110,16 @@ def set_operating_point(run: Run, point: dict[str, float]) -> None:
     save_checkpoint(path, model, {**card, "operating_point": point})
 
 
-def fit(name: str, recipe: Recipe, train: Pictures, validation: Pictures, data: str, folder: Path) -> None:
+def fit(
+    name: str,
+    recipe: Recipe,
+    train: Pictures,
+    validation: Pictures,
+    data: str,
+    folder: Path,
+    test: Pictures | None = None,
+    keep: Collection[int] = (),
+) -> None:
     """Train into ``folder``: ``best`` and ``last`` (safetensors and JSON), and until the end ``resume.pt``.
 
     Killed at any moment, the next call goes on from the last checkpoint; on a processor it ends with the
@@ -93,7 +128,7 @@ def fit(name: str, recipe: Recipe, train: Pictures, validation: Pictures, data: 
     Raises:
         PlatesError: the loss is not a number any more or grew a hundredfold; the folder cannot be written to.
     """
-    trainer = Trainer(recipe, train, validation)
+    trainer = Trainer(recipe, train, validation, test)
     card = {
         "name": name,
         "model": recipe.model,
@@ -117,12 +152,16 @@ def fit(name: str, recipe: Recipe, train: Pictures, validation: Pictures, data: 
     steps = recipe.epochs * trainer.steps_per_epoch
     bar = tqdm(total=steps, initial=trainer.step, desc=name, disable=processes.rank() > 0 or not someone_watches())
     if not trainer.history:
-        trainer.history.append({"epoch": 0, "step": 0, "seconds": 0.0} | trainer.validate())
+        trainer.history.append(
+            {"epoch": 0, "step": 0, "seconds": 0.0} | trainer.measure("validation", trainer.validation)
+        )
     while trainer.epoch < recipe.epochs:
         improved = trainer.run_epoch(bar)
         if processes.rank() == 0:
             if improved:
                 save_checkpoint(folder / "best.safetensors", trainer.model, card | trainer.progress())
+            if trainer.epoch in keep:
+                save_checkpoint(kept(folder, trainer.epoch), trainer.model, card | trainer.progress())
             if time.monotonic() - saved > CHECKPOINT_SECONDS:
                 trainer.save(resume)
                 saved = time.monotonic()

@@ -20,8 +20,8 @@ def test_the_defaults_are_the_papers() -> None:
 
 CHANGES = {
     "model": "deep", "options": {"grid": 40}, "loss": "log3", "weight": 3.0, "weight_inside": True,
-    "reduction": "mean", "epochs": 99, "batch": 32, "learning_rate": 5e-3, "weight_decay": 0.0, "clip": "norm",
-    "clip_at": 0.2, "augment": ("blur",), "smallest_crop": 0.3, "pictures": 100, "seed": 1,
+    "reduction": "mean", "schedule": "constant", "epochs": 99, "batch": 32, "learning_rate": 5e-3, "weight_decay": 0.0,
+    "clip": "norm", "clip_at": 0.2, "augment": ("blur",), "smallest_crop": 0.3, "pictures": 100, "seed": 1,
 }  # fmt: skip
 
 
@@ -43,6 +43,7 @@ def test_profiles_keep_the_papers_loss_and_options_add_up() -> None:
     fast = recipe("fast", model="deep", options={"hidden": 8}, epochs=3)
     assert fast.options == {**FAST_OPTIONS["deep"], "hidden": 8} and fast.epochs == 3 and fast.model == "deep"
     assert recipe("fast", options={"grid": 20}).options["grid"] == 20
+    assert recipe("sweep").options == FAST_OPTIONS["baseline"]
     assert FAST_OPTIONS["deep"].keys() == {"grid", "channels"}  # and the next call finds them unchanged
     for preset in PRESETS:
         made = recipe(preset)
@@ -80,7 +81,7 @@ def test_the_environment_chooses_the_preset(fast: str, kind: str, name: str, mon
         ({"epochs": 0}, ("epochs=0", "at least 1")),
         ({"batch": -1}, ("batch=-1", "at least 1")),
         ({"pictures": 0}, ("pictures=0", "1 or more")),
-        ({"preset": "huge"}, ("'huge'", "fast, steps, paper")),
+        ({"preset": "huge"}, ("'huge'", "fast, sweep, steps, paper")),
     ],
 )
 def test_what_is_no_recipe_is_named(changes: dict, words: tuple[str, ...]) -> None:

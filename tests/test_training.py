@@ -190,6 +190,39 @@ def test_the_learning_rate_is_half_a_cosine() -> None:
     assert one.optimiser.param_groups[0]["lr"] == pytest.approx(0.4) and one.step == 5
 
 
+def test_a_constant_rate_stays() -> None:
+    one = trainer(schedule="constant", learning_rate=0.3)
+    assert {one.rate(step) for step in range(9)} == {0.3}
+    with pytest.raises(PlatesError, match=r"'linear'.*'cosine'"):
+        Recipe(schedule="linear")
+
+
+def test_every_step_is_logged_and_test_scores_choose_nothing(runs: Path) -> None:
+    bare = train("bare", replace(BRIEF, epochs=4))
+    seen = fit_or_load("seen", replace(BRIEF, epochs=4), TRAIN, VALID, "magenta plates", test=pictures(3, seed=5))
+    assert len(seen.steps["loss"]) == len(seen.steps["gradient_norm"]) == seen.card["steps"] == 8
+    assert seen.steps == bare.steps and seen.card["best_epoch"] == bare.card["best_epoch"]
+    first, second = seen.steps["loss"][:2]
+    assert seen.history[1]["loss"] == pytest.approx((first + second) / 2, rel=1e-3)
+    assert seen.history[1]["gradient_norm_max"] == pytest.approx(max(seen.steps["gradient_norm"][:2]), rel=1e-3)
+    assert [row["epoch"] for row in seen.history if "test_loss" in row] == [2, 4]
+    assert not any("test_loss" in row for row in bare.history)
+    assert 0 <= seen.history[2]["test_predicted_plate"] <= 1
+
+
+def test_epochs_that_are_kept_can_be_looked_at_again(runs: Path) -> None:
+    kept = fit_or_load("kept", BRIEF, TRAIN, VALID, "magenta plates", keep=(1, 2))
+    whole = to_input(full_frame(VALID)[0])
+    with torch.no_grad():
+        early, late, best = (model(whole) for model in (kept.at(1), kept.at(2), kept.model))
+    assert not torch.equal(early, late)
+    assert torch.equal(best, {1: early, 2: late}[kept.card["best_epoch"]])
+    assert fit_or_load("kept", BRIEF, TRAIN, VALID, "magenta plates", keep=(1,)).loaded
+    train("late")
+    again = fit_or_load("late", BRIEF, TRAIN, VALID, "magenta plates", keep=(1,))
+    assert not again.loaded and torch.equal(again.at(1)(whole), early)
+
+
 def test_the_optimiser_is_the_papers() -> None:
     one = trainer(learning_rate=1e-3, weight_decay=1e-4)
     assert isinstance(one.optimiser, torch.optim.AdamW)
@@ -199,7 +232,8 @@ def test_the_optimiser_is_the_papers() -> None:
 def gradients(**changes: object) -> tuple[list[torch.Tensor], float]:
     """What the optimiser is given in the first step, and the norm that was told."""
     one = trainer(**changes)
-    _, norm, _ = one.take_step(*next(one.batches()))
+    one.take_step(*next(one.batches()))
+    norm = one.steps["gradient_norm"][-1]
     return [p.grad.clone() for p in one.model.parameters()], norm
 
 
@@ -234,7 +268,7 @@ def test_validation_is_the_whole_split_by_hand() -> None:
     with torch.no_grad():
         logits = one.model.eval()(to_input(pixels))
     plate = logits[:, 1] >= logits[:, 0]
-    got = many.validate()
+    got = many.measure("validation", many.validation)
     assert got["validation_accuracy"] == pytest.approx((plate == masks).float().mean().item())
     assert got["validation_on_plate_accuracy_pooled"] == pytest.approx(plate[masks].float().mean().item(), abs=1e-6)
     assert got["validation_loss"] == pytest.approx(PlateLoss()(logits, masks).item(), rel=1e-5)
