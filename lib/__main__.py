@@ -1,4 +1,4 @@
-"""The command line: ``python -m lib conceal | evaluate | train | bench``."""
+"""The command line: ``python -m lib conceal | evaluate | train | runs | bench``."""
 
 import argparse
 import sys
@@ -71,6 +71,28 @@ def train(options: argparse.Namespace) -> int:
     return 0
 
 
+def runs(options: argparse.Namespace) -> int:
+    """Make the records behind the tables; 1 where one could not be made."""
+    from lib.catalogue import full_preset, members
+    from lib.data import load_plates
+    from lib.records import RECORDS, Bench, make, make_never_looking
+
+    chosen, preset = members(options.names), options.preset or full_preset()
+    pictures, folder, failed = Bench(load_plates()), options.out or RECORDS, 0
+    make_never_looking(pictures, folder, options.replace)
+    for one in chosen:
+        try:
+            told = make(one.name, pictures, preset, folder, options.replace)
+        except PlatesError as error:  # the others can still be made
+            print(f"error: {one.name}: {error}", file=sys.stderr, flush=True)
+            failed = 1
+            continue
+        scored = told.get("metrics", {}).get("validation", {}).get("full_frame", {})
+        shown = ", ".join(f"{key} {scored[key]:.3f}" for key in ("accuracy", "on_plate_accuracy") if key in scored)
+        print(f"{one.name}: {told['diverged'] or shown} ({told['steps']:,} steps)", flush=True)
+    return failed
+
+
 def bench(_options: argparse.Namespace) -> int:
     """Print the speeds."""
     from lib.bench import main
@@ -112,6 +134,13 @@ def parser() -> argparse.ArgumentParser:
         one.add_argument(f"--{name}", type=kind)
     one.add_argument("--augment", nargs="*", help="photometric, flip, blur, beside crop and zoom")
     one.add_argument("--validation", type=int, help="at most this many validation pictures an epoch")
+
+    one = commands.add_parser("runs", help="make or finish the records behind the notebooks' tables (figures/runs)")
+    one.set_defaults(call=runs)
+    one.add_argument("names", nargs="*", metavar="NAME", help="experiments or groups of lib.catalogue (default: all)")
+    one.add_argument("--preset", help="fast, steps or paper (default: paper on a GPU, else steps)")
+    one.add_argument("--out", type=Path, help="folder for the records (default: figures/runs)")
+    one.add_argument("--replace", action="store_true", help="overwrite records of another recipe or other data")
 
     commands.add_parser("bench", help="speeds, side by side, in one run").set_defaults(call=bench)
     return top

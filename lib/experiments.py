@@ -80,14 +80,26 @@ def compare(models: dict[str, nn.Module], prior: nn.Module, frames: Frames) -> l
             "A1 95 %": own.pixels.interval("on_plate_accuracy"),
             "A1 pooled": got["on_plate_accuracy_pooled"],
         }
-        reached = reference.curve.at_accuracy(got["accuracy"])
-        if reached is None:
-            rows.append(row | {"prior's A1 pooled at this A": None, "gain (pooled)": None, "gain 95 %": None})
-            continue
-        moved = score("moved prior", prior, frames, reached[0]).pixels
-        gain, interval = paired_gain(own.pixels, moved)
-        rows.append(row | {"prior's A1 pooled at this A": reached[1], "gain (pooled)": gain, "gain 95 %": interval})
+        fair = against_prior(own, reference, prior, frames)
+        row |= {"prior's A1 pooled at this A": fair["prior"], "gain (pooled)": fair["gain"]}
+        rows.append(row | {"gain 95 %": fair["gain_interval"]})
     return rows
+
+
+def against_prior(own: Score, reference: Score, prior: nn.Module, frames: Frames) -> dict[str, Any]:
+    """What looking buys: ``gain``, pooled A1 minus the location prior's (``prior``) at the same A, and its interval.
+
+    Args:
+        reference: the score of ``prior`` on ``frames``, which gives the threshold of the same A.
+
+    Returns:
+        All None where no threshold brings the prior to that A.
+    """
+    reached = reference.curve.at_accuracy(own.pixels.summary()["accuracy"])
+    if reached is None:
+        return {"prior": None, "gain": None, "gain_interval": None}
+    gain, interval = paired_gain(own.pixels, score("moved prior", prior, frames, reached[0]).pixels)
+    return {"prior": reached[1], "gain": gain, "gain_interval": interval}
 
 
 def at_accuracies(scores: Sequence[Score], accuracies: Sequence[float]) -> list[dict[str, Any]]:
