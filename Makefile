@@ -33,6 +33,7 @@ full: .venv  ## the same with the paper's recipe: a GPU, or patience
 
 publish: .venv  ## the only command that writes into notebooks/ and figures/
 	PLATES_FAST=$${PLATES_FAST:-0} $(BIN)/python -m lib.notebooks publish $(NOTEBOOKS)
+	$(BIN)/python -m lib.claims
 
 # Tests first, then the notebooks, always on the scenes: the same result on every machine.
 test: .venv  ## unit tests, then every notebook under nbval

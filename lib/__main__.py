@@ -73,9 +73,11 @@ def train(options: argparse.Namespace) -> int:
 
 def runs(options: argparse.Namespace) -> int:
     """Make the records behind the tables; 1 where one could not be made."""
-    from lib.catalogue import full_preset, members
+    from lib.catalogue import SEARCHES, full_preset, members
     from lib.data import load_plates
+    from lib.files import write_json
     from lib.records import RECORDS, Bench, make, make_never_looking
+    from lib.search import search
 
     chosen, preset = members(options.names), options.preset or full_preset()
     pictures, folder, failed = Bench(load_plates()), options.out or RECORDS, 0
@@ -90,6 +92,12 @@ def runs(options: argparse.Namespace) -> int:
         scored = told.get("metrics", {}).get("validation", {}).get("full_frame", {})
         shown = ", ".join(f"{key} {scored[key]:.3f}" for key in ("accuracy", "on_plate_accuracy") if key in scored)
         print(f"{one.name}: {told['diverged'] or shown} ({told['steps']:,} steps)", flush=True)
+    for kind, trials in SEARCHES.items() if not options.names or "search" in options.names else ():
+        write_json(
+            folder / f"search-{kind}.json",
+            search(kind, trials, pictures.train, pictures.validation, pictures.data),
+        )
+        print(f"{kind} search: {trials} trials", flush=True)
     return failed
 
 
@@ -137,7 +145,9 @@ def parser() -> argparse.ArgumentParser:
 
     one = commands.add_parser("runs", help="make or finish the records behind the notebooks' tables (figures/runs)")
     one.set_defaults(call=runs)
-    one.add_argument("names", nargs="*", metavar="NAME", help="experiments or groups of lib.catalogue (default: all)")
+    one.add_argument(
+        "names", nargs="*", metavar="NAME", help="experiments or groups of lib.catalogue, or search (default: all)"
+    )
     one.add_argument("--preset", help="fast, steps or paper (default: paper on a GPU, else steps)")
     one.add_argument("--out", type=Path, help="folder for the records (default: figures/runs)")
     one.add_argument("--replace", action="store_true", help="overwrite records of another recipe or other data")

@@ -93,6 +93,7 @@ def _sweeps() -> list[Experiment]:
 
 
 EXPERIMENTS: dict[str, Experiment] = {one.name: one for one in _table1() + _sweeps()}
+SEARCHES = {"grid": 12, "random": 12}  # kind to trials; the group "search" of `python -m lib runs`
 GROUPS: tuple[str, ...] = tuple(dict.fromkeys(one.group for one in EXPERIMENTS.values()))
 
 
@@ -121,10 +122,12 @@ def full_preset() -> str:
 def members(names: list[str]) -> list[Experiment]:
     """The experiments of these names and groups, in the catalogue's order; all of them for an empty list.
 
+    The group ``search`` has none: its trainings are `lib.search`'s trials.
+
     Raises:
         PlatesError: a name is neither.
     """
     for name in names:
-        if name not in GROUPS:
+        if name not in (*GROUPS, "search"):
             experiment(name)
     return [one for one in EXPERIMENTS.values() if not names or {one.name, one.group} & set(names)]

@@ -11,11 +11,12 @@ from typing import Any
 
 from IPython.display import Markdown
 
-from lib.files import read_json, write_json
+from lib.files import atomic, read_json, write_json
 from lib.plots.tables import table
-from lib.settings import BUILD, FIGURES, PlatesError, settings
+from lib.settings import BUILD, FIGURES, ROOT, PlatesError, settings
 
 VERDICTS = ("holds", "holds in part", "does not hold", "cannot be told here")
+MARKS = ("<!-- ledger, by make publish -->", "<!-- end of the ledger -->")
 FIELDS = ("claim", "paper", "ours", "interval", "data", "verdict", "where", "why")
 
 
@@ -137,3 +138,25 @@ def readme_table() -> str:
         for row in rows
     ]
     return table(short).data
+
+
+def write_readme(readme: Path = ROOT / "README.md") -> bool:
+    """Put `readme_table` between the README's two marks; returns whether that changed it.
+
+    Raises:
+        PlatesError: the marks are missing.
+    """
+    text = readme.read_text(encoding="utf-8")
+    before, start, rest = text.partition(MARKS[0])
+    _, end, after = rest.partition(MARKS[1])
+    if not start or not end:
+        raise PlatesError(f"{readme.name}: the marks {MARKS[0]} and {MARKS[1]} are missing; put them back.")
+    made = f"{before}{start}\n\n{readme_table()}\n\n{end}{after}"
+    if made != text:
+        with atomic(readme) as temporary:
+            temporary.write_text(made, encoding="utf-8")
+    return made != text
+
+
+if __name__ == "__main__":
+    print("README.md: the ledger is", "written anew" if write_readme() else "as it was")

@@ -50,6 +50,7 @@ def test_members_are_named_by_run_or_group() -> None:
     ]  # fmt: skip
     assert members([]) == list(EXPERIMENTS.values()) and all(isinstance(one, Experiment) for one in members([]))
     assert {one.group for one in members([])} == set(GROUPS)
+    assert members(["search"]) == []
     with pytest.raises(PlatesError, match="'log9'"):
         members(["log9"])
     with pytest.raises(PlatesError, match="'log9'"):
