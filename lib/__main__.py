@@ -73,7 +73,7 @@ def train(options: argparse.Namespace) -> int:
 
 def runs(options: argparse.Namespace) -> int:
     """Make the records behind the tables; 1 where one could not be made."""
-    from lib.catalogue import SEARCHES, full_preset, members
+    from lib.catalogue import SEARCHES, full_preset, members, search_recipe
     from lib.data import load_plates
     from lib.files import write_json
     from lib.records import RECORDS, Bench, make, make_never_looking
@@ -95,7 +95,7 @@ def runs(options: argparse.Namespace) -> int:
     for kind, trials in SEARCHES.items() if not options.names or "search" in options.names else ():
         write_json(
             folder / f"search-{kind}.json",
-            search(kind, trials, pictures.train, pictures.validation, pictures.data),
+            search(kind, trials, pictures.train, pictures.validation, pictures.data, base=search_recipe()),
         )
         print(f"{kind} search: {trials} trials", flush=True)
     return failed

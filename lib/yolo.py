@@ -1,0 +1,244 @@
+"""YOLOv5 trained by ultralytics on our pictures: the only module that imports ultralytics (AGPL-3.0), when asked to.
+
+Nothing is sent and nothing written outside the folder of the runs: ultralytics is kept offline, its settings, its
+integrations and the accounts it knows are left out, and its configuration folder lies beside the runs.
+"""
+
+import csv
+import hashlib
+import importlib.util
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from datasets import Dataset, DatasetDict
+from torch import Tensor, nn
+
+from lib.boxes import find_boxes
+from lib.data import describe
+from lib.engine import describe_device
+from lib.files import atomic, read_json, write_json
+from lib.labels import draw, fingerprint, write_split
+from lib.processes import keep_memory
+from lib.settings import RUNS, PlatesError, device
+from lib.yolo_recipes import YoloRecipe, pretrained, yolo_recipe
+
+
+@dataclass(frozen=True)
+class Yolo:
+    """A trained YOLOv5.
+
+    Attributes:
+        network: pictures, float ``(B, 3, side, side)`` in 0..1, to ``(B, 5, A)``: centre x, centre y, width and height
+            in pixels of the square and the confidence in 0..1, of each of the A places where a box may be.
+        card: recipe, data, device, versions, seconds and history.
+        folder: where its weights lie.
+        loaded: whether the run was found rather than made.
+    """
+
+    network: nn.Module
+    card: dict[str, Any]
+    folder: Path
+    loaded: bool
+
+    @property
+    def side(self) -> int:
+        """Pixels of the network's square."""
+        return self.card["recipe"]["side"]
+
+    @property
+    def name(self) -> str:
+        """What tables call it: its size, and that its head is the one of YOLOv5u."""
+        return f"{self.card['recipe']['model']}u"
+
+    @property
+    def history(self) -> list[dict[str, float]]:
+        """One dictionary an epoch: ultralytics' losses on training and validation, and its metrics there."""
+        return self.card["history"]
+
+    def boxes(self, picture: np.ndarray, confidence: float = 0.001) -> np.ndarray:
+        """Find plates in a picture, uint8 ``(H, W, 3)`` RGB.
+
+        Returns:
+            float32 ``(N, 5)``: left, top, right, bottom in pixels of the picture, and the confidence, highest first.
+        """
+        return find_boxes(self.run, picture, self.side, confidence)
+
+    @torch.inference_mode()
+    def run(self, pictures: np.ndarray) -> np.ndarray:
+        """The network on float32 ``(B, 3, side, side)``, to ``(B, 5, A)``."""
+        where = next(self.network.parameters()).device
+        return self.network(torch.from_numpy(pictures).to(where)).float().cpu().numpy()
+
+    def say(self) -> str:
+        """One line for a notebook: loaded or trained, from what, how long."""
+        own, told = self.card["recipe"], "loaded" if self.loaded else "trained"
+        return (
+            f"{told} {self.name} from {own['start']}: {self.card['parameters'] / 1e6:.1f} M parameters, "
+            f"{self.card['pictures']:,} pictures at {own['side']} px, {self.card['steps']:,} steps of {own['batch']} "
+            f"in {self.card['seconds'] / 60:.1f} min on {self.card['device']}"
+        )
+
+
+def installed() -> bool:
+    """Whether ultralytics is there; looking does not import it."""
+    return importlib.util.find_spec("ultralytics") is not None
+
+
+def train_yolo(plates: DatasetDict, wanted: YoloRecipe | None = None, folder: Path = RUNS) -> Yolo:
+    """Load the YOLOv5 that has this recipe and these pictures, or train it (going on after its last whole epoch).
+
+    Pictures and boxes are written into the run's folder as ultralytics wants them and removed when it has been
+    trained. A region to ignore (``iscrowd``) is no box and so counts as background in training, as it does in the
+    masks of our own networks. A batch that would not be full is left out, so that every step has as many pictures.
+
+    Args:
+        plates: `lib.data.load_plates`; ``validation`` chooses the epoch whose weights are kept.
+        wanted: None for `yolo_recipe`.
+        folder: of all runs.
+
+    Raises:
+        PlatesError: ultralytics is not installed, the pictures are too few, or training failed.
+    """
+    wanted = wanted or yolo_recipe()
+    if not installed():
+        raise PlatesError(
+            "ultralytics is not installed, so there is no YOLOv5; run `pip install ultralytics==8.4.190`."
+        )
+    train, data = draw(plates["train"], wanted), describe(plates)
+    told = json.dumps([asdict(wanted), data, fingerprint(train), fingerprint(plates["validation"])])
+    own = Path(folder) / f"{wanted.model}u-{hashlib.sha256(told.encode()).hexdigest()[:8]}"
+    if loaded := (own / "card.json").exists():
+        card = read_json(own / "card.json")
+    else:
+        card = {"recipe": asdict(wanted), "data": data, "pictures": len(train)}
+        card["steps"] = wanted.epochs * len(train) // wanted.batch
+        card |= _fit(wanted, train, plates["validation"], own)
+        write_json(own / "card.json", card)  # last: while it is absent the run counts as unfinished
+        shutil.rmtree(own / "pictures", ignore_errors=True)
+    with _quiet(own.parent) as ultralytics:
+        model = ultralytics.YOLO(own / "run" / "weights" / "best.pt").model
+    return Yolo(_Raw(model.float().fuse(verbose=False)).eval().to(device()), card, own, loaded)
+
+
+class _Raw(nn.Module):
+    """A detection model without the second half of its answer, which only its losses need."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, x: Tensor) -> Tensor:
+        answer = self.model(x)
+        return answer[0] if isinstance(answer, tuple | list) else answer
+
+
+@contextmanager
+def _quiet(folder: Path) -> Iterator[ModuleType]:
+    """ultralytics, kept from the network and from writing elsewhere; what its import changes is put back after.
+
+    Its import sets one thread for OpenMP, none for OpenCV and print formats for NumPy and torch; its devices set torch
+    to one thread less than there are cores, which on two cores is one.
+    """
+    config = Path(folder) / "ultralytics"
+    asked = {
+        "YOLO_OFFLINE": "true",  # the word: it takes no 1
+        "YOLO_AUTOINSTALL": "false",
+        "YOLO_VERBOSE": "false",
+        "YOLO_CONFIG_DIR": str(config),
+        "ULTRALYTICS_API_KEY": "",  # with a key it uploads what it trains
+        "ULTRALYTICS_SAFE_LOAD": "true",  # weights alone, no code that a downloaded file might hold
+        "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS") or str(torch.get_num_threads()),
+        "WANDB_MODE": "disabled",
+    }
+    before = {name: os.environ.get(name) for name in asked}
+    threads, vision, printing = torch.get_num_threads(), cv2.getNumThreads(), np.get_printoptions()
+    os.environ |= asked
+    font = config / "Ultralytics" / "Arial.ttf"  # it would fetch this font, which only its drawings need
+    font.parent.mkdir(parents=True, exist_ok=True)
+    font.touch()
+    try:
+        import ultralytics
+        from ultralytics.utils.events import events
+
+        off = dict.fromkeys(("sync", "clearml", "comet", "dvc", "mlflow", "raytune", "tensorboard", "wandb"), False)
+        dict.update(ultralytics.settings, {**off, "api_key": ""})  # in memory: the file belongs to the user
+        events.enabled = False
+        yield ultralytics
+    finally:
+        torch.set_num_threads(threads)
+        cv2.setNumThreads(vision)
+        np.set_printoptions(**printing)
+        torch.set_printoptions(profile="default")
+        for name, value in before.items():
+            os.environ.pop(name, None) if value is None else os.environ.update({name: value})
+
+
+def _fit(wanted: YoloRecipe, train: Dataset, validation: Dataset, folder: Path) -> dict[str, Any]:
+    """Train into ``folder``, or go on there; returns what the card tells about it."""
+    pictures, run = folder / "pictures", folder / "run"
+    told = pictures / "plates.yaml"
+    if not told.exists():
+        shutil.rmtree(pictures, ignore_errors=True)  # of a run that was killed while it wrote them
+        for split, name in ((train, "train"), (validation, "val")):
+            write_split(split, pictures / name, wanted.side)
+        with atomic(told) as temporary:
+            place = json.dumps(str(pictures.resolve()))
+            temporary.write_text(f"path: {place}\ntrain: train/images\nval: val/images\nnames: [plate]\n")
+    keep_memory()
+    threads = torch.get_num_threads()
+    with _quiet(folder.parent) as ultralytics:
+        last = run / "weights" / "last.pt"
+        state = _state(last, wanted.epochs)
+        if state is None:
+            shutil.rmtree(run, ignore_errors=True)
+        if state != "finished":
+            start = pretrained(wanted.model) if wanted.start == "COCO" else f"{wanted.model}.yaml"
+            if start is None:
+                raise PlatesError(f"the COCO weights of {wanted.model} cannot be had; use start='scratch'.")
+            model = ultralytics.YOLO(last if state else start, task="detect")
+            for event in ("on_train_start", "on_train_epoch_start", "on_val_start"):
+                model.add_callback(event, lambda _: torch.set_num_threads(threads))
+            options = {"resume": True} if state else wanted.options(told, run)
+            try:
+                model.train(**options)
+            except (RuntimeError, ValueError, FileNotFoundError) as error:
+                raise PlatesError(
+                    f"{folder}: YOLOv5 could not be trained ({error}); remove it and try again."
+                ) from error
+        network = ultralytics.YOLO(run / "weights" / "best.pt").model
+        with (run / "results.csv").open(newline="") as file:
+            history = [{key.strip(): float(value) for key, value in row.items()} for row in csv.DictReader(file)]
+        version = ultralytics.__version__
+    return {
+        "seconds": _seconds([row["time"] for row in history]),
+        "parameters": sum(weights.numel() for weights in network.parameters()),
+        "device": describe_device(device()),
+        "versions": {"torch": torch.__version__, "ultralytics": version},
+        "history": history,
+    }
+
+
+def _state(last: Path, epochs: int) -> str | None:
+    """What ``last.pt`` of a run allows: ``"finished"``, ``"unfinished"``, None where there is nothing to go on from."""
+    if not last.exists():
+        return None
+    with suppress(Exception):  # killed while it was written: whatever is wrong with it, it is of no use
+        held: Mapping[str, Any] = torch.load(last, map_location="cpu", weights_only=False)
+        return "unfinished" if held.get("optimizer") and held["epoch"] + 1 < epochs else "finished"
+    return None
+
+
+def _seconds(clock: list[float]) -> float:
+    """The time of all sessions of a run from its clock after each epoch, which starts anew when it is resumed."""
+    before = [0.0, *clock[:-1]]
+    return float(sum(now - then if now >= then else now for now, then in zip(clock, before, strict=True)))
