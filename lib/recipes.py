@@ -75,11 +75,11 @@ class Recipe:
 
 # What the profiles change: sizes and step lengths, never code paths. The fast profile shrinks the network and takes
 # many small steps, with the smaller learning rate and the gentler crops that so few pictures need; `steps` takes 8
-# epochs in batches that a processor can bear, about the paper's 1,200 steps on a set of its size; `sweep` is half of
-# these with the fast profile's network, for comparisons that need many runs (photographs bear the paper's rate).
+# epochs in batches that a processor can bear, about the paper's 1,200 steps on a set of its size; `sweep` is a quarter
+# of these with the fast profile's network, for comparisons that need many runs (photographs bear the paper's rate).
 PRESETS: dict[str, dict[str, Any]] = {
     "fast": {"epochs": 20, "batch": 16, "learning_rate": 5e-4, "pictures": 800, "smallest_crop": 0.5},
-    "sweep": {"epochs": 4, "batch": 32},
+    "sweep": {"epochs": 2, "batch": 32},
     "steps": {"epochs": 8, "batch": 32},
     "paper": {},
 }

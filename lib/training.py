@@ -169,4 +169,6 @@ def fit(
     if processes.rank() == 0:  # before `resume` goes: while `last` is absent, the run counts as unfinished
         save_checkpoint(folder / "last.safetensors", trainer.model, card | trainer.progress())
         resume.unlink(missing_ok=True)
+    del trainer
+    processes.keep_memory(False)
     processes.wait()
