@@ -1,7 +1,9 @@
 """The command line: ``python -m lib conceal | evaluate | train | runs | bench``."""
 
 import argparse
+import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 from lib.settings import PlatesError, someone_watches
@@ -75,8 +77,8 @@ def runs(options: argparse.Namespace) -> int:
     """Make the records behind the tables; 1 where one could not be made."""
     from lib.catalogue import SEARCHES, full_preset, members, search_recipe
     from lib.data import load_plates
-    from lib.files import write_json
-    from lib.records import RECORDS, Bench, make, make_never_looking
+    from lib.files import read_json, write_json
+    from lib.records import RECORDS, Bench, make, make_never_looking, refuse_other
     from lib.search import search
 
     chosen, preset = members(options.names), options.preset or full_preset()
@@ -93,10 +95,10 @@ def runs(options: argparse.Namespace) -> int:
         shown = ", ".join(f"{key} {scored[key]:.3f}" for key in ("accuracy", "on_plate_accuracy") if key in scored)
         print(f"{one.name}: {told['diverged'] or shown} ({told['steps']:,} steps)", flush=True)
     for kind, trials in SEARCHES.items() if not options.names or "search" in options.names else ():
-        write_json(
-            folder / f"search-{kind}.json",
-            search(kind, trials, pictures.train, pictures.validation, pictures.data, base=search_recipe()),
-        )
+        path, base = folder / f"search-{kind}.json", search_recipe()
+        if path.exists() and not options.replace:
+            refuse_other(path, read_json(path), {"data": pictures.data, "recipe": json.loads(json.dumps(asdict(base)))})
+        write_json(path, search(kind, trials, pictures.train, pictures.validation, pictures.data, base=base))
         print(f"{kind} search: {trials} trials", flush=True)
     return failed
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
 from IPython.display import Markdown
 
 from lib.files import atomic, read_json, write_json
@@ -74,19 +75,20 @@ def ledger_path() -> Path:
 
 
 def ledger() -> list[dict[str, Any]]:
-    """All entries, in the paper's order: one's own where there are any, else the published ones.
+    """All entries, in the paper's order: one's own where there is one, else the published.
 
     Raises:
         PlatesError: the file is damaged.
     """
-    for path in (ledger_path(), FIGURES / "claims.json"):
+    settled: dict[str, dict[str, Any]] = {}
+    for path in (FIGURES / "claims.json", ledger_path()):
         if path.exists():
             entries = read_json(path)
             known = isinstance(entries, list) and all(isinstance(e, dict) and set(e) == set(FIELDS) for e in entries)
             if not known:
                 raise PlatesError(f"{path.name}: is no ledger of claims; delete it and run the notebooks again.")
-            return entries
-    return []
+            settled |= {entry["claim"]: entry for entry in entries}
+    return [settled[one.sentence] for one in CLAIMS.values() if one.sentence in settled]
 
 
 def settle(
@@ -111,9 +113,11 @@ def settle(
     claim = CLAIMS[key]
     entry = {"claim": claim.sentence, "paper": claim.paper, "ours": ours, "interval": interval, "data": data}
     entry |= {"verdict": verdict, "where": where, "why": why}
-    settled = {old["claim"]: old for old in ledger()} | {claim.sentence: entry}
-    order = [one.sentence for one in CLAIMS.values()]
-    write_json(ledger_path(), [settled[sentence] for sentence in order if sentence in settled])
+    BUILD.mkdir(parents=True, exist_ok=True)
+    with FileLock(BUILD / "claims.lock"):  # two notebooks may settle at once
+        settled = {old["claim"]: old for old in ledger()} | {claim.sentence: entry}
+        order = [one.sentence for one in CLAIMS.values()]
+        write_json(ledger_path(), [settled[sentence] for sentence in order if sentence in settled])
     return entry
 
 

@@ -209,14 +209,16 @@ def gap_verdict(at_half: Interval, at_equal_a: float | None, yolo_a1: float) -> 
 
     Returns:
         "does not hold" where both are above SLIGHTLY, the first with its whole interval; else "cannot be told here"
-        beside a YOLOv5 below REACHED; else "holds" where both are within, "holds in part" where one is.
+        beside a YOLOv5 below REACHED, or where the first's interval holds SLIGHTLY and the second is above it; else
+        "holds" where both are within, "holds in part" where one is.
     """
     fair = at_equal_a is not None and at_equal_a <= SLIGHTLY
     if at_half[0] > SLIGHTLY and not fair:
         return "does not hold"
     if yolo_a1 < REACHED:
         return "cannot be told here"
-    return "holds" if fair and at_half[1] <= SLIGHTLY else "holds in part"
+    near = at_half[1] <= SLIGHTLY
+    return "holds" if fair and near else "holds in part" if fair or near else "cannot be told here"
 
 
 def share_verdict(share: float) -> str:
@@ -236,4 +238,4 @@ def nearly_verdict(difference: Interval, yolo_a1: float) -> str:
         return "does not hold"
     if yolo_a1 < REACHED:
         return "cannot be told here"
-    return "holds" if difference[1] <= SLIGHTLY else "holds in part"
+    return "holds" if difference[1] <= SLIGHTLY else "cannot be told here"

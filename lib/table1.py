@@ -150,14 +150,24 @@ def coverage(records: Sequence[Record]) -> list[dict[str, Any]]:
     ]
 
 
-def ablation(records: Sequence[Record]) -> list[dict[str, Any]]:
-    """A row for each family of records: the mean of `value`, and the paired difference to the first family's."""
-    groups = families(records)
-    base = next(iter(groups.values()))
+def usable(records: Sequence[Record]) -> list[Record]:
+    """The records with scores: a training that ran away has none."""
+    return [record for record in records if record["diverged"] is None]
+
+
+def ablation(records: Sequence[Record], base: str) -> list[dict[str, Any]]:
+    """A row for each family of records: the mean of `value`, and the paired difference to the family called ``base``.
+
+    Families are compared on the seeds that both have; without any, or without the base, there is no difference.
+    """
+    groups = families(usable(records))
+    reference = groups.get(base, [])
     rows = []
     for label, members in groups.items():
         row = {"variant": label, "seeds": len(members), "mean": float(np.mean([value(record) for record in members]))}
-        more, interval = (None, None) if members is base else difference(members, base)
+        shared = {one["seed"] for one in members} & {one["seed"] for one in reference}
+        pair = [[one for one in group if one["seed"] in shared] for group in (members, reference)]
+        more, interval = difference(*pair) if shared and label != base else (None, None)
         rows.append(row | {"difference": more, "95 %": interval})
     return rows
 

@@ -97,6 +97,7 @@ def fit_or_load(
     if loaded:
         (folder / "resume.pt").unlink(missing_ok=True)  # left where a run was killed at its very end
     else:
+        last.unlink(missing_ok=True)  # finished, but without an epoch that is now asked for: unfinished again
         fit(name, recipe, train, validation, data, folder, test, keep)
     model, card = load_checkpoint(best)
     whole = read_card(last) | {"operating_point": card["operating_point"]}

@@ -67,7 +67,10 @@ def test_the_readme_gets_the_ledger_between_its_marks(shelves: Path, monkeypatch
     assert claims.write_readme(readme) and not claims.write_readme(readme)
     text = readme.read_text()
     assert (
-        text.startswith("before\n") and text.endswith("\nafter\n") and "| 0.91 | holds |" in text and "old" not in text
+        text.startswith("before\n")
+        and text.endswith("\nafter\n")
+        and "| 0.91 | holds |" in text
+        and "\nold\n" not in text
     )
     readme.write_text("nothing")
     with pytest.raises(PlatesError, match=r"README\.md.*marks"):

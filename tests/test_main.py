@@ -7,20 +7,24 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
-from tiny import OPTIONS, coco_split, scene
+from tiny import OPTIONS, RECIPE, coco_split, scene
 
+import lib.catalogue
 import lib.conceal
 import lib.engine
+import lib.records
 import lib.trainer
 import lib.training
 from lib import bench
 from lib.__main__ import main
+from lib.catalogue import Experiment
 from lib.coco import ANNOTATIONS
 from lib.engine import find_weights, load_checkpoint, read_card, save_checkpoint
 from lib.metrics import METRICS
@@ -333,6 +337,28 @@ def test_train_names_what_it_does_not_know(
 ) -> None:
     assert words in failed(capsys, "train", *arguments)
     assert not runs.exists()
+
+
+def test_runs_makes_records_finds_them_again_and_refuses_others(
+    export: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    catalogue = {name: Experiment(name, name, "tiny") for name in ("one", "two")}
+    monkeypatch.setattr(lib.catalogue, "EXPERIMENTS", catalogue)
+    monkeypatch.setattr(lib.catalogue, "GROUPS", ("tiny",))
+    monkeypatch.setattr(lib.records, "EXPERIMENTS", catalogue)
+    brief = {name: replace(RECIPE, epochs=1, seed=seed) for seed, name in enumerate(catalogue)}
+    monkeypatch.setattr(lib.records, "wanted", lambda name, _: brief[name])
+    out = tmp_path / "records"
+    assert main(["runs", "tiny", "--preset", "fast", "--out", str(out)]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("one: accuracy ") and "\ntwo: accuracy " in said and "(2 steps)" in said
+    assert {path.name for path in out.iterdir()} == {"never-looking.json", "one.json", "two.json"}
+    before = {path: path.read_bytes() for path in out.iterdir()}
+    brief["two"] = replace(brief["two"], learning_rate=0.5)
+    told = failed(capsys, "runs", "tiny", "--preset", "fast", "--out", out)
+    assert "two.json is of another recipe" in told and "--replace" in told
+    assert {path: path.read_bytes() for path in out.iterdir()} == before
+    assert "'three'" in failed(capsys, "runs", "three", "--out", out)
 
 
 @pytest.mark.parametrize(

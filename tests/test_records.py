@@ -15,9 +15,10 @@ import lib.training
 from lib import records
 from lib.catalogue import Experiment
 from lib.data import load_plates
+from lib.measures import Bench, by_share
 from lib.metrics import Accumulator, PictureRow
 from lib.recipes import Recipe
-from lib.records import Bench, by_share, load, load_group, make, make_never_looking
+from lib.records import load, load_group, make, make_never_looking
 from lib.settings import PlatesError
 from lib.trainer import Diverged
 
@@ -78,6 +79,11 @@ def test_a_record_is_found_again_and_stands_in_for_its_twin(
     twin = make("same", bench, "fast", tmp_path)
     assert (twin["name"], twin["label"]) == ("same", "Same") and twin["log"] == first["log"]
     assert [found["name"] for found in load_group("tiny", tmp_path)] == ["one", "same"]
+    mixed = json.loads((tmp_path / "same.json").read_text()) | {"preset": "paper"}
+    (tmp_path / "same.json").write_text(json.dumps(mixed))
+    with pytest.raises(PlatesError, match=r"tiny are of .*fast recipe and of .*paper recipe.*--replace"):
+        load_group("tiny", tmp_path)
+    (tmp_path / "same.json").write_text("{")  # a neighbour's damage stops nobody else
 
 
 def test_a_record_of_another_recipe_or_other_data_is_not_overwritten(
@@ -86,7 +92,7 @@ def test_a_record_of_another_recipe_or_other_data_is_not_overwritten(
     make("other", bench, "fast", tmp_path)
     before = (tmp_path / "other.json").read_bytes()
     monkeypatch.setitem(RECIPES, "other", replace(BRIEF, seed=2))
-    with pytest.raises(PlatesError, match=r"other\.json is a record of another recipe.*--replace"):
+    with pytest.raises(PlatesError, match=r"other\.json is of another recipe.*--replace"):
         make("other", bench, "fast", tmp_path)
     assert (tmp_path / "other.json").read_bytes() == before
     assert make("other", bench, "fast", tmp_path, replace=True)["seed"] == 2
@@ -138,6 +144,11 @@ def test_the_rows_that_never_look(bench: Bench, tmp_path: Path) -> None:
     prior = told["models"]["location prior"]["test"]["random_crop"]
     assert prior["gain"] is None or prior["gain"] == pytest.approx(0, abs=1e-3)
     assert make_never_looking(bench, tmp_path) == told
+    other = tmp_path / "never-looking.json"
+    other.write_text(json.dumps(told | {"pictures": ["others"]}))
+    with pytest.raises(PlatesError, match=r"never-looking\.json is of another"):
+        make_never_looking(bench, tmp_path)
+    assert make_never_looking(bench, tmp_path, replace=True) == told
 
 
 def test_groups_by_plate_share_by_hand() -> None:

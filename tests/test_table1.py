@@ -49,15 +49,23 @@ def record(name: str, label: str = "", seed: int = 0, at: float | None = 0.4, **
     return {
         "name": name, "label": label or name, "paper": [0.91, 0.86], "seed": seed, "data": "tiny", "preset": "steps",
         "recipe": {"epochs": 4, "batch": 2}, "steps": 8, "pictures": 4, "device": "cpu", "history": history,
-        "metrics": {split: {protocol: told for protocol in ("full_frame", "random_crop")} for split in ("validation", "test")},
+        "metrics": {split: dict.fromkeys(("full_frame", "random_crop"), told) for split in ("validation", "test")},
+        "diverged": None, "epochs": 4,
         "curve": {"threshold": [0.0, 0.5, 1.0], "false_cover": [0.0, 0.1, 0.7]},
     } | changes  # fmt: skip
 
 
-HEADS = [record(f"h{hidden}-{seed}", f"{hidden} units" + (f", seed {seed}" if seed else ""), seed, at)
-         for hidden, values in ((0, (0.3, 0.4, 0.5)), (128, (0.31, 0.42, 0.51))) for seed, at in enumerate(values)]  # fmt: skip
-AUGMENT = [record(f"{name}-{seed}", name + (f", seed {seed}" if seed else ""), seed, at + seed / 10)
-           for name, at in (("crop alone", 0.3), ("photometric", 0.2), ("flip", 0.35), ("blur", 0.31)) for seed in (0, 1, 2)]  # fmt: skip
+NAMED = {0: "one linear layer (paper)", 512: "512 hidden units"}
+
+
+def seeded(label: str, values: tuple[float, ...]) -> list[dict[str, Any]]:
+    told = [label, *(f"{label}, seed {seed}" for seed in range(1, len(values)))]
+    return [record(f"{label}-{seed}", told[seed], seed, at) for seed, at in enumerate(values)]
+
+
+HEADS = seeded(NAMED[0], (0.3, 0.4, 0.5)) + seeded(NAMED[512], (0.31, 0.42, 0.51))
+STARTS = {"crop alone": 0.3, "photometric": 0.2, "flip": 0.35, "blur": 0.31}
+AUGMENT = [one for label, at in STARTS.items() for one in seeded(label, (at, at + 0.1, at + 0.2))]
 BLIND = {"data": "tiny", "models": {"all-background": {"test": {"random_crop": scored(0.96, 0.0)}}},
          "plate_share": {"test random_crop": 0.04}}  # fmt: skip
 
@@ -89,8 +97,12 @@ def test_differences_are_paired_by_seed() -> None:
     assert difference(wide[:1], base[:1]) == (pytest.approx(0.01), None)
     with pytest.raises(ValueError, match="paired"):
         difference(wide[:1], base[1:2])
-    assert [row["difference"] for row in ablation(HEADS)] == [None, pytest.approx(0.04 / 3)]
-    assert ablation([record("never", at=None)])[0]["mean"] == 0  # a model that never reaches that A
+    assert [row["difference"] for row in ablation(HEADS, NAMED[0])] == [None, pytest.approx(0.04 / 3)]
+    short = ablation([*HEADS[:2], *HEADS[4:]], NAMED[0])[1]  # one seed is common to both
+    assert short["difference"] == pytest.approx(0.02) and short["95 %"] is None
+    assert [row["difference"] for row in ablation(HEADS[3:], NAMED[0])] == [None]
+    assert [row["seeds"] for row in ablation([HEADS[0], record("x", "wild", diverged="ran away")], NAMED[0])] == [1]
+    assert ablation([record("never", at=None)], "never")[0]["mean"] == 0  # a model that never reaches that A
 
 
 @pytest.mark.parametrize(
@@ -139,8 +151,32 @@ def test_every_claim_of_table_1_is_settled_by_its_own_numbers(tmp_path: Path, mo
     assert told["equation"]["verdict"] == "holds" and told["convergence"]["verdict"] == "holds"
     assert told["overfitting"]["ours"].endswith("1.05, 1.05, 1.05") and told["overfitting"]["verdict"] == "holds"
     verdicts = [told[key]["verdict"] for key in ("photometric", "flip", "blur", "heads")]
-    assert verdicts == ["holds", "does not hold", "holds", "cannot be told here"]
+    assert verdicts == [
+        "holds",
+        "does not hold",
+        "holds",
+        "cannot be told here",
+    ]  # photometric -.1, flip +.05, blur +.01
     assert len(json.loads((tmp_path / "claims.json").read_text())) == len(found) == 16
+
+
+def test_what_has_not_been_run_or_ran_away_is_told_as_that(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(claims, "BUILD", tmp_path)
+    monkeypatch.setattr(claims, "FIGURES", tmp_path)
+    wild = {"name": "log2-code", "label": "512", "diverged": "ran away", "history": [], "seed": 0}
+    found = settle_all([wild], [], AUGMENT[:2])
+    assert len(found) == 16 and {entry["verdict"] for entry in found} == {"cannot be told here"}
+
+
+def test_no_sooner_than_its_interval_says_is_the_collapse_mended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(claims, "BUILD", tmp_path)
+    monkeypatch.setattr(claims, "FIGURES", tmp_path)
+    for a1, told in ((0.4, "does not hold"), (0.495, "cannot be told here"), (0.6, "holds")):
+        run = record("log2-paper", metrics={"test": {"random_crop": scored(0.9, a1)}})
+        entries = {entry["claim"]: entry for entry in settle_all([run], [], [])}
+        assert entries[claims.CLAIMS["equation"].sentence]["verdict"] == told
 
 
 def test_figures_are_drawn_and_small() -> None:

@@ -581,6 +581,28 @@ def test_two_processes_end_close_to_one_and_write_once(
         assert all(one[key] == pytest.approx(two[key], rel=1e-3, abs=1e-3) for key in one)
 
 
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="reads Linux's count of resident pages")
+def test_memory_is_kept_while_training_and_given_back_after() -> None:
+    script = """
+from pathlib import Path
+import torch
+from lib.processes import keep_memory
+def resident():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 1e6
+told = [resident()]
+for keep in (True, False):
+    keep_memory(keep)
+    block = torch.ones(75_000_000)  # 300 MB
+    del block
+    told.append(resident())
+print(*told)
+"""
+    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, env=environment, capture_output=True, text=True)
+    before, kept, given_back = (float(word) for word in done.stdout.split())
+    assert kept - before > 250 and given_back - before < 100
+
+
 def test_one_process_needs_no_group() -> None:
     processes.join()  # torchrun has announced nothing
     assert (processes.rank(), processes.world()) == (0, 1)
