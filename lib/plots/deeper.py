@@ -105,7 +105,8 @@ def predicted_share(records: Sequence[Record], share: float) -> Image:
         one.set(xlabel="epoch", ylim=(-0.03, 1.03), title=title)
     made[0, 0].axhline(share, color=BLACK, linestyle=":", linewidth=1.2, label="plates' true share")
     made[0, 0].set_ylabel("share")
-    made[0, 0].legend(fontsize=7)
+    handles, labels = made[0, 0].get_legend_handles_labels()
+    made[0, 1].legend(handles, labels, fontsize=7, loc="center left", bbox_to_anchor=(1.0, 0.5))
     return show(figure, source(records[0]), "04_epochs")
 
 

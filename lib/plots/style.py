@@ -1,6 +1,7 @@
 """One look for all figures: colours that colour-blind readers tell apart, and the data named in each."""
 
 import io
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -62,7 +63,8 @@ def show(figure: Figure, data: str, name: str = "", photographs: bool = False) -
         name: file name without suffix; under PLATES_PUBLISH=1 the figure is also written to ``figures/``.
         photographs: a grid of pictures, which JPEG stores in a seventh of PNG's size.
     """
-    figure.text(0.995, -0.01, f"data: {data}", ha="right", va="top", fontsize=7, color="0.35")
+    told = textwrap.fill(f"data: {data}", int(18 * figure.get_figwidth()))  # a longer line would shrink the figure
+    figure.text(0.995, -0.01, told, ha="right", va="top", fontsize=7, color="0.35")
     buffer, kind = io.BytesIO(), "jpeg" if photographs else "png"
     figure.savefig(buffer, format="png", dpi=DPI, bbox_inches="tight", metadata={"Software": None})
     plt.close(figure)
