@@ -215,6 +215,12 @@ def _fit(wanted: YoloRecipe, train: Dataset, validation: Dataset, folder: Path) 
                 raise PlatesError(
                     f"{folder}: YOLOv5 could not be trained ({error}); remove it and try again."
                 ) from error
+            if (used := int(model.trainer.args.batch)) != wanted.batch:  # it halves what its memory cannot hold
+                shutil.rmtree(run, ignore_errors=True)
+                raise PlatesError(
+                    f"batch={wanted.batch} does not fit into the memory, only {used} does, and the steps would be "
+                    f"others than the recipe's; give YoloRecipe(batch={used})."
+                )
         network = ultralytics.YOLO(run / "weights" / "best.pt").model
         with (run / "results.csv").open(newline="") as file:
             history = [{key.strip(): float(value) for key, value in row.items()} for row in csv.DictReader(file)]
