@@ -80,7 +80,7 @@ def _train_and_score(one: Experiment, recipe: Recipe, bench: Bench) -> dict[str,
 def _coverage(run: Run, bench: Bench) -> dict[str, Any]:
     """The operating point of validation, and what it covers on test: one look."""
     concealer = Concealer(Segmenter(run.model, run.card["name"]))
-    point = choose_operating_point(bench.plates["validation"], concealer, progress=False)
+    point = choose_operating_point(bench.plates["validation"], concealer, limit=None, progress=False)
     set_operating_point(run, point)
     at = Concealer(concealer.segmenter, point["threshold"], point["growth"])
     measured = evaluate(bench.plates["test"], at, progress=False)
