@@ -1,6 +1,9 @@
-"""Intervals by resampling whole pictures, for every ratio that the course quotes."""
+"""Intervals: by resampling whole pictures for every ratio that the course quotes, by Student's t over seeds."""
+
+from collections.abc import Sequence
 
 import numpy as np
+from scipy.stats import t as student
 
 
 def ratio_interval(
@@ -30,3 +33,11 @@ def ratio_interval(
         values.append((weights @ top)[told] / denominators[told])
     low, high = np.quantile(np.concatenate(values), [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
+
+
+def seeds_interval(values: Sequence[float], level: float = 0.95) -> tuple[float, float] | None:
+    """Interval of the mean over seeds, by Student's t; None for fewer than two of them."""
+    if len(values) < 2:
+        return None
+    half = student.ppf((1 + level) / 2, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values))
+    return float(np.mean(values) - half), float(np.mean(values) + half)

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from scipy.stats import t as student
+
+from lib.bootstrap import seeds_interval
 
 NEAR = 0.02  # how far outside our interval a figure of the paper may lie and still count as the same
 Record = Mapping[str, Any]
@@ -97,11 +98,8 @@ def difference(one: Sequence[Record], base: Sequence[Record]) -> tuple[float, tu
     seeds = [[record["seed"] for record in group] for group in (one, base)]
     if seeds[0] != seeds[1]:
         raise ValueError(f"seeds {seeds[0]} and {seeds[1]} cannot be paired")
-    more = np.array([value(a) - value(b) for a, b in zip(one, base, strict=True)])
-    if len(more) < 2:
-        return float(more.mean()), None
-    half = student.ppf(0.975, len(more) - 1) * more.std(ddof=1) / np.sqrt(len(more))
-    return float(more.mean()), (float(more.mean() - half), float(more.mean() + half))
+    more = [value(a) - value(b) for a, b in zip(one, base, strict=True)]
+    return float(np.mean(more)), seeds_interval(more)
 
 
 def effect(claimed: str, interval: tuple[float, float] | None) -> str:

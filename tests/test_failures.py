@@ -5,15 +5,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tiny
 import torch
-from datasets import Dataset, DatasetInfo
+from datasets import Dataset
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
+from tiny import split
 
 from lib import failures
-from lib.data import FEATURES, plates_of
+from lib.data import plates_of
 from lib.metrics import Accumulator
 from lib.models import LocationPrior
 from lib.plots import threshold_tables as tables
@@ -27,37 +29,7 @@ LETTERS = [[[22.0, 12.0, 26.0, 13.0, 25.0, 19.0, 21.0, 18.0], [32.0, 14.0, 37.0,
 
 def picture(number: int, boxes: list, colour: tuple[int, int, int] = (90, 90, 90), **objects: Any) -> dict[str, Any]:
     """A row of `lib.data`, 80 x 60 pixels of one colour, with these boxes."""
-    count = len(boxes)
-    told = {
-        "id": list(range(count)),
-        "bbox": boxes,
-        "corners": [[]] * count,
-        "area": [w * h for _, _, w, h in boxes],
-        "iscrowd": [False] * count,
-        "text": [""] * count,
-        "look": [""] * count,
-        "occluded": [-1.0] * count,
-        "angle": [-1.0] * count,
-        "characters": [[]] * count,
-        "chars": [""] * count,
-    }
-    return {
-        "image_id": 7 + number,
-        "image": Image.new("RGB", (80, 60), colour),
-        "file_name": f"{number}.png",
-        "width": 80,
-        "height": 60,
-        "source": "here",
-        "license": "",
-        "light": "",
-        "kind": "",
-        "objects": told | objects,
-    }
-
-
-def split(*rows: dict[str, Any]) -> Dataset:
-    columns = {key: [one[key] for one in rows] for key in FEATURES}
-    return Dataset.from_dict(columns, features=FEATURES, info=DatasetInfo("tiny", features=FEATURES))
+    return tiny.row(number, Image.new("RGB", (80, 60), colour), boxes, **objects) | {"image_id": 7 + number}
 
 
 @pytest.fixture(scope="module")

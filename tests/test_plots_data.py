@@ -7,20 +7,21 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from datasets import Dataset, DatasetDict, DatasetInfo
+from datasets import DatasetDict
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
 from lib import audit
 from lib.bootstrap import ratio_interval
-from lib.data import FEATURES, mask_of
+from lib.data import mask_of
 from lib.duplicates import difference_hashes
 from lib.pictures import Pictures
 from lib.plots import data as draw
 from lib.plots import style
 from lib.settings import PlatesError
 from tests import tiny
+from tests.tiny import split
 
 SQUARE = [10.0, 10.0, 20.0, 10.0, 20.0, 20.0, 10.0, 20.0]
 DIAMOND = [20.0, 10.0, 30.0, 20.0, 20.0, 30.0, 10.0, 20.0]  # the square turned by 45 degrees: half of its box
@@ -29,37 +30,8 @@ DIAMOND = [20.0, 10.0, 30.0, 20.0, 20.0, 30.0, 10.0, 20.0]  # the square turned 
 def row(number: int, boxes: list, corners: list | None = None, source: str = "here", **more: Any) -> dict[str, Any]:
     """One picture of noise, 80 x 40, with these boxes."""
     noise = np.random.default_rng(number).integers(0, 256, (40, 80, 3), np.uint8)
-    count = len(boxes)
-    objects = {
-        "id": list(range(count)),
-        "bbox": boxes,
-        "corners": corners or [[]] * count,
-        "area": [w * h for _, _, w, h in boxes],
-        "iscrowd": [False] * count,
-        "text": [""] * count,
-        "look": [""] * count,
-        "occluded": [-1.0] * count,
-        "angle": [-1.0] * count,
-        "characters": [[]] * count,
-        "chars": [""] * count,
-    }
-    return {
-        "image_id": number,
-        "image": Image.fromarray(noise),
-        "file_name": f"{number}.png",
-        "width": 80,
-        "height": 40,
-        "source": source,
-        "license": "",
-        "light": "",
-        "kind": "",
-        "objects": objects | more,
-    }
-
-
-def split(*rows: dict[str, Any]) -> Dataset:
-    columns = {key: [one[key] for one in rows] for key in FEATURES}
-    return Dataset.from_dict(columns, features=FEATURES, info=DatasetInfo("tiny", features=FEATURES))
+    known = {"corners": corners} if corners else {}
+    return tiny.row(number, Image.fromarray(noise), boxes, **known, **more) | {"source": source}
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ there is one. The rule is in its docstring, and in the notebook beside the verdi
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from lib.bootstrap import seeds_interval
 from lib.plots import weighted_verdicts as numbers
 from lib.plots.search_tables import told_search, told_values
 from lib.plots.weighted_verdicts import Record, count_jumps, interval_words, told_records
@@ -110,7 +111,7 @@ def cosine(records: Sequence[Record]) -> Settled:
     """
     groups = [[one for one in records if one["recipe"]["schedule"] == name] for name in ("cosine", "constant")]
     gaps = numbers.differences(*groups)
-    interval = numbers.seeds_interval(gaps)
+    interval = seeds_interval(gaps)
     if interval is None:
         return settled("-", UNTOLD, "fewer than two seeds of both schedules", told_records(records))
     verdict = HOLDS if interval[0] > 0 else FAILS if interval[1] < 0 else IN_PART if min(gaps) > 0 else UNTOLD

@@ -14,7 +14,6 @@ from lib.settings import PlatesError
 Record = Mapping[str, Any]  # of `lib.records`, or with as much as its ``history``, ``log`` and ``diverged``
 
 WINDOW, JUMP = 20, 2.0  # a jump: a step whose loss is over twice the median of the 20 steps before it
-STUDENT = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776, 6: 2.571}  # 97.5 % quantile of Student's t for so many seeds
 
 
 def told_records(records: Sequence[Record]) -> str:
@@ -205,14 +204,6 @@ def differences(cosine: Sequence[Record], constant: Sequence[Record]) -> list[fl
         for group in (cosine, constant)
     ]
     return [last[1][seed] - last[0][seed] for seed in sorted(last[0].keys() & last[1].keys())]
-
-
-def seeds_interval(values: Sequence[float]) -> tuple[float, float] | None:
-    """95 % interval of the mean over seeds, by Student's t; None for fewer than two (or more than six) of them."""
-    if len(values) not in STUDENT:
-        return None
-    reach = STUDENT[len(values)] * float(np.std(values, ddof=1)) / math.sqrt(len(values))
-    return float(np.mean(values)) - reach, float(np.mean(values)) + reach
 
 
 def interval_words(interval: tuple[float, float] | None) -> str | None:
