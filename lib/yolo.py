@@ -1,27 +1,19 @@
-"""YOLOv5 trained by ultralytics on our pictures: the only module that imports ultralytics (AGPL-3.0), when asked to.
-
-Nothing is sent and nothing written outside the folder of the runs: ultralytics is kept offline, its settings, its
-integrations and the accounts it knows are left out, and its configuration folder lies beside the runs.
-"""
+"""YOLOv5 trained by ultralytics on our pictures, and found again."""
 
 import csv
 import hashlib
-import importlib.util
 import json
-import os
 import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
 from datasets import Dataset, DatasetDict
-from torch import Tensor, nn
+from torch import nn
 
 from lib.boxes import find_boxes
 from lib.data import describe
@@ -30,6 +22,7 @@ from lib.files import atomic, read_json, write_json
 from lib.labels import draw, fingerprint, write_split
 from lib.processes import keep_memory
 from lib.settings import RUNS, PlatesError, device
+from lib.ultra import Raw, installed, quiet
 from lib.yolo_recipes import YoloRecipe, pretrained, yolo_recipe
 
 
@@ -89,11 +82,6 @@ class Yolo:
         )
 
 
-def installed() -> bool:
-    """Whether ultralytics is there; looking does not import it."""
-    return importlib.util.find_spec("ultralytics") is not None
-
-
 def train_yolo(plates: DatasetDict, wanted: YoloRecipe | None = None, folder: Path = RUNS) -> Yolo:
     """Load the YOLOv5 that has this recipe and these pictures, or train it (going on after its last whole epoch).
 
@@ -125,62 +113,9 @@ def train_yolo(plates: DatasetDict, wanted: YoloRecipe | None = None, folder: Pa
         card |= _fit(wanted, train, plates["validation"], own)
         write_json(own / "card.json", card)  # last: while it is absent the run counts as unfinished
         shutil.rmtree(own / "pictures", ignore_errors=True)
-    with _quiet(own.parent) as ultralytics:
+    with quiet(own.parent) as ultralytics:
         model = ultralytics.YOLO(own / "run" / "weights" / "best.pt").model
-    return Yolo(_Raw(model.float().fuse(verbose=False)).eval().to(device()), card, own, loaded)
-
-
-class _Raw(nn.Module):
-    """A detection model without the second half of its answer, which only its losses need."""
-
-    def __init__(self, model: nn.Module) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, x: Tensor) -> Tensor:
-        answer = self.model(x)
-        return answer[0] if isinstance(answer, tuple | list) else answer
-
-
-@contextmanager
-def _quiet(folder: Path) -> Iterator[ModuleType]:
-    """ultralytics, kept from the network and from writing elsewhere; what its import changes is put back after.
-
-    Its import sets one thread for OpenMP, none for OpenCV and print formats for NumPy and torch; its devices set torch
-    to one thread less than there are cores, which on two cores is one.
-    """
-    config = Path(folder) / "ultralytics"
-    asked = {
-        "YOLO_OFFLINE": "true",  # the word: it takes no 1
-        "YOLO_AUTOINSTALL": "false",
-        "YOLO_VERBOSE": "false",
-        "YOLO_CONFIG_DIR": str(config),
-        "ULTRALYTICS_API_KEY": "",  # with a key it uploads what it trains
-        "ULTRALYTICS_SAFE_LOAD": "true",  # weights alone, no code that a downloaded file might hold
-        "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS") or str(torch.get_num_threads()),
-        "WANDB_MODE": "disabled",
-    }
-    before = {name: os.environ.get(name) for name in asked}
-    threads, vision, printing = torch.get_num_threads(), cv2.getNumThreads(), np.get_printoptions()
-    os.environ |= asked
-    font = config / "Ultralytics" / "Arial.ttf"  # it would fetch this font, which only its drawings need
-    font.parent.mkdir(parents=True, exist_ok=True)
-    font.touch()
-    try:
-        import ultralytics
-        from ultralytics.utils.events import events
-
-        off = dict.fromkeys(("sync", "clearml", "comet", "dvc", "mlflow", "raytune", "tensorboard", "wandb"), False)
-        dict.update(ultralytics.settings, {**off, "api_key": ""})  # in memory: the file belongs to the user
-        events.enabled = False
-        yield ultralytics
-    finally:
-        torch.set_num_threads(threads)
-        cv2.setNumThreads(vision)
-        np.set_printoptions(**printing)
-        torch.set_printoptions(profile="default")
-        for name, value in before.items():
-            os.environ.pop(name, None) if value is None else os.environ.update({name: value})
+    return Yolo(Raw(model.float().fuse(verbose=False)).eval().to(device()), card, own, loaded)
 
 
 def _fit(wanted: YoloRecipe, train: Dataset, validation: Dataset, folder: Path) -> dict[str, Any]:
@@ -196,7 +131,7 @@ def _fit(wanted: YoloRecipe, train: Dataset, validation: Dataset, folder: Path) 
             temporary.write_text(f"path: {place}\ntrain: train/images\nval: val/images\nnames: [plate]\n")
     keep_memory()
     threads = torch.get_num_threads()
-    with _quiet(folder.parent) as ultralytics:
+    with quiet(folder.parent) as ultralytics:
         last = run / "weights" / "last.pt"
         state = _state(last, wanted.epochs)
         if state is None:

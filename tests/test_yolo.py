@@ -16,7 +16,7 @@ import torch
 from datasets import DatasetDict
 from PIL import Image
 
-from lib import yolo, yolo_recipes
+from lib import ultra, yolo, yolo_recipes
 from lib.data import load_folder, load_plates
 from lib.labels import draw, fingerprint, write_split
 from lib.pictures import Pictures
@@ -118,7 +118,7 @@ def test_it_starts_from_weights_that_lie_there(
     data: DatasetDict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Weights as ultralytics publishes them: 80 classes, of which the head's last layer does not fit."""
-    with yolo._quiet(tmp_path) as ultralytics:
+    with ultra.quiet(tmp_path) as ultralytics:
         torch.manual_seed(7)
         known = ultralytics.YOLO("yolov5n.yaml")
         known.save(tmp_path / "yolov5nu.pt")
@@ -164,6 +164,10 @@ from lib.portable import as_portable
 x = torch.rand(1, 3, 32, 32)
 with torch.inference_mode():
     torch.testing.assert_close(as_portable(made.network, 32)(x), made.network(x), atol=1e-3, rtol=1e-3)
+import cv2
+from PIL import Image
+for function in (Image.open, cv2.imread, cv2.imwrite, torch.save):
+    assert "ultralytics" not in (function.__module__ or ""), function
 print("asked", asked, "threads", torch.get_num_threads(), made.card["device"])
 """
     variables = {
@@ -191,7 +195,7 @@ print("asked", asked, "threads", torch.get_num_threads(), made.card["device"])
 
 
 def test_without_it_there_is_a_sentence(data: DatasetDict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(yolo.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(ultra.importlib.util, "find_spec", lambda name: None)
     assert not yolo.installed()
     with pytest.raises(PlatesError, match="ultralytics is not installed, so there is no YOLOv5; run `pip install"):
         train_yolo(data, TINY, tmp_path)
@@ -316,3 +320,12 @@ def test_other_pixels_or_boxes_have_another_fingerprint(tmp_path: Path) -> None:
         load_folder(coco_split(tmp_path / name, 2, seed)) for name, seed in (("a", 0), ("b", 0), ("c", 1))
     )
     assert fingerprint(one) == fingerprint(same) != fingerprint(other)
+
+
+@needs
+def test_an_untrained_one_has_one_class_and_can_be_exported(tmp_path: Path) -> None:
+    network = ultra.untrained(folder=tmp_path)
+    with torch.inference_mode():
+        answer = network(torch.rand(1, 3, 64, 64))
+    assert answer.shape == (1, 5, 8 * 8 + 4 * 4 + 2 * 2)  # x, y, width, height, confidence at three strides
+    assert 2.0e6 < sum(weights.numel() for weights in network.parameters()) < 2.7e6
