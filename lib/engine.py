@@ -3,6 +3,8 @@
 import hashlib
 import json
 import platform
+import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,23 +17,28 @@ from torch import nn
 
 from lib.files import atomic, write_json
 from lib.models import build
+from lib.platenet import STRIDE, Coarse
+from lib.portable import as_portable
 from lib.settings import ROOT, RUNS, WEIGHTS, PlatesError, device
-from lib.transforms import to_input
+from lib.transforms import LONGEST, fit, to_input
 
 HOW_TO_GET_WEIGHTS = "run `make run` or `python -m lib train baseline`, or name a file with --weights"
 
 
-def save_checkpoint(path: Path, model: nn.Module, card: dict[str, Any]) -> None:
+def save_checkpoint(path: Path, model: nn.Module, card: dict[str, Any], half: bool = False) -> None:
     """Write the weights with ``card`` inside the file, and the card again beside it as JSON for people.
 
     Args:
         path: ends in ``.safetensors``.
+        half: in half precision (float16), half the size; they are widened again when loaded.
         card: JSON-able; holds ``model`` and ``options`` for `lib.models.build`, and what else describes the run.
 
     Raises:
         PlatesError: the folder cannot be written to.
     """
     weights = {name: tensor.detach().contiguous().cpu() for name, tensor in model.state_dict().items()}
+    if half:
+        weights = {name: each.half() if each.is_floating_point() else each for name, each in weights.items()}
     write_json(path.with_suffix(".json"), card)  # first, so that no weights ever lie without it
     with atomic(path) as temporary:
         save_file(weights, temporary, metadata={"card": json.dumps(card)})
@@ -112,11 +119,20 @@ class Segmenter:
     trained_on: str | None = None
     epoch: int | None = None
 
-    def __init__(self, model: nn.Module, name: str, threshold: float | None = 0.5, growth: float = 0.0) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        name: str,
+        threshold: float | None = 0.5,
+        growth: float = 0.0,
+        longest: int = LONGEST,
+        portable: bool = True,
+    ) -> None:
         self.model = model.eval().to(memory_format=torch.channels_last)
-        self.name, self.threshold, self.growth = name, threshold, growth
-        self.side = int(model.side)
+        self.name, self.threshold, self.growth, self.longest = name, threshold, growth, longest
+        self.side = model.side
         self.device = next(model.parameters()).device
+        self.coarse = None if self.side else runner(model, self.device, portable)
 
     @classmethod
     def load(cls, path: Path | None = None) -> "Segmenter":
@@ -148,14 +164,40 @@ class Segmenter:
     def __call__(self, rgb: np.ndarray) -> np.ndarray:
         """P(background), float32 ``(H, W)`` in 0..1, of a photograph, uint8 ``(H, W, 3)`` RGB.
 
-        The full-frame protocol: the whole picture is squashed to the network's square and the
-        probabilities are stretched back.
+        The full-frame protocol: the whole picture is squashed to the network's square, or, for a network of any
+        size, brought to ``longest``; the probabilities are stretched back.
         """
         height, width = rgb.shape[:2]
+        if self.coarse is not None:
+            picture, scale = fit(rgb, self.longest)
+            pixels = to_input(torch.from_numpy(picture).permute(2, 0, 1).unsqueeze(0).to(self.device))
+            background = (-self.coarse(pixels)[0, 0].float()).sigmoid().cpu().numpy()
+            background = cv2.resize(background, picture.shape[1::-1], interpolation=cv2.INTER_LINEAR)
+            background = background[: max(1, round(height * scale)), : max(1, round(width * scale))]
+            return cv2.resize(background, (width, height), interpolation=cv2.INTER_LINEAR)
         square = cv2.resize(rgb, (self.side, self.side), interpolation=cv2.INTER_AREA)
         pictures = torch.from_numpy(square).permute(2, 0, 1).unsqueeze(0).to(self.device)
         background = self.model(to_input(pictures)).softmax(1)[0, 0].float().cpu().numpy()
         return cv2.resize(background, (width, height), interpolation=cv2.INTER_LINEAR)
+
+
+def runner(model: nn.Module, where: torch.device, portable: bool = True) -> Callable[[torch.Tensor], torch.Tensor]:
+    """`lib.platenet.PlateNet.coarse` as fast as it can be had: in ONNX Runtime on a processor, else in PyTorch.
+
+    Where ONNX Runtime is missing or does not start, a warning says so and PyTorch answers.
+    """
+    coarse = Coarse(model).eval()
+    if portable and where.type == "cpu":
+        try:
+            return as_portable(coarse, 2 * STRIDE, any_size=True)
+        except (ImportError, OSError, RuntimeError, PlatesError) as error:
+            told = " ".join(str(error).split())
+            warnings.warn(
+                f"ONNX Runtime cannot be used ({told}); PyTorch takes its place, slower. "
+                "Install the packages of requirements.txt to mend it.",
+                stacklevel=2,
+            )
+    return coarse
 
 
 def fast_precision(where: torch.device) -> torch.dtype:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from lib.platenet import PlateNet
 from lib.settings import PlatesError
 
 
@@ -126,7 +127,12 @@ def fullconv(channels: tuple[int, int, int, int] = (64, 128, 256, 512), **option
     return SegmentationCNN(blocks, **options)
 
 
-MODELS: dict[str, Callable[..., nn.Module]] = {"baseline": baseline, "deep": deep, "fullconv": fullconv}
+MODELS: dict[str, Callable[..., nn.Module]] = {
+    "baseline": baseline,
+    "deep": deep,
+    "fullconv": fullconv,
+    "platenet": PlateNet,
+}
 
 
 def build(name: str, **options: object) -> nn.Module:

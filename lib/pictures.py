@@ -48,7 +48,7 @@ class Pictures:
         """At most ``limit`` of the pictures, drawn with ``seed``; all of them for None."""
         if limit is None or limit >= len(self):
             return self
-        keep = _lots(len(self), limit, seed)
+        keep = lots(len(self), limit, seed)
         return Pictures(self.pixels[keep], self.boxes[keep], self.aspect[keep], self.image_ids[keep])
 
     def fingerprint(self) -> str:
@@ -76,7 +76,7 @@ class Pictures:
             PlatesError: the split has no picture, or a picture cannot be decoded (named).
         """
         if limit is not None and limit < len(split):
-            split = split.select(_lots(len(split), limit, seed).tolist())
+            split = split.select(lots(len(split), limit, seed).tolist())
         if len(split) == 0:
             raise PlatesError("the split holds no picture; choose another folder or split.")
         rows = split.remove_columns("image")[:]
@@ -95,7 +95,7 @@ class Pictures:
         )
 
 
-def _lots(count: int, limit: int, seed: int) -> Tensor:
+def lots(count: int, limit: int, seed: int) -> Tensor:
     if limit < 1:
         raise PlatesError(f"a limit of {limit} leaves no picture; give 1 or more, or none for all.")
     return torch.randperm(count, generator=torch.Generator().manual_seed(seed))[:limit].sort().values

@@ -59,30 +59,37 @@ class Portable(nn.Module):
         return torch.from_numpy(self.session.run(None, {self.given: np.ascontiguousarray(x.numpy(), np.float32)})[0])
 
 
-def export(network: nn.Module, side: int, path: Path) -> Path:
+def export(network: nn.Module, side: int, path: Path, any_size: bool = False) -> Path:
     """Write ``network``, which takes float32 ``(1, 3, side, side)``, as an ONNX file; returns its path.
 
-    The network is left as it was, on its device and in its mode.
+    The network is left as it was, on its device and in its mode. ``any_size`` lets height and width vary.
 
     Raises:
         PlatesError: the folder cannot be written to.
     """
     where, training = next(network.parameters()).device, network.training
+    varying = {"pictures": {2: "height", 3: "width"}} if any_size else None
     try:
         with warnings.catch_warnings(), atomic(path) as temporary:
             warnings.simplefilter("ignore")  # the tracing exporter, which needs no further package, calls itself old
             torch.onnx.export(
-                network.eval().cpu(), (torch.zeros(1, 3, side, side),), str(temporary), dynamo=False, opset_version=17
+                network.eval().cpu(),
+                (torch.zeros(1, 3, side, side),),
+                str(temporary),
+                dynamo=False,
+                opset_version=17,
+                input_names=["pictures"],
+                dynamic_axes=varying,
             )
     finally:
         network.to(where).train(training)
     return path
 
 
-def as_portable(network: nn.Module, side: int) -> Portable:
+def as_portable(network: nn.Module, side: int, any_size: bool = False) -> Portable:
     """``network`` in ONNX Runtime, by way of a file that is gone afterwards (the paper's takes 430 MB)."""
     with TemporaryDirectory() as folder:
-        return Portable(export(network, side, Path(folder) / "network.onnx"), side)
+        return Portable(export(network, side, Path(folder) / "network.onnx", any_size), side)
 
 
 def milliseconds(works: Mapping[str, Callable[[], Any]], repeats: int = 20) -> dict[str, np.ndarray]:

@@ -80,8 +80,8 @@ class Trainer:
         """One pass over the training pictures and the validation after it; returns whether that was the best."""
         started, accumulator, first = time.monotonic(), Accumulator(), self.step
         self.model.train()
-        for pixels, masks in self.batches():
-            accumulator.add_batch(self.take_step(pixels, masks), masks)
+        for batch in self.batches():
+            accumulator.add_batch(*self.take_step(*batch))
             bar.update()
         self.epoch += 1
         for state in processes.gather(accumulator.state())[1:]:
@@ -108,20 +108,32 @@ class Trainer:
             pixels, masks, _ = self.augment(self.train, index[rank::world], seeds[rank::world])
             yield to_input(pixels), masks
 
-    def take_step(self, pictures: Tensor, masks: Tensor) -> Tensor:
-        """One step, logged in ``steps``; returns P(plate) ``(B, S, S)``.
+    def take_step(self, pictures: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
+        """One step, logged in ``steps``; returns P(plate) and the masks, ``(B, S, S)`` both.
 
         Raises:
             Diverged: the loss or the gradient is not a number any more, or the loss grew a hundredfold.
         """
-        for group in self.optimiser.param_groups:
-            group["lr"] = self.rate(self.step)
-        with torch.autocast(self.device.type, self.precision, enabled=self.precision != torch.float32):
+        with self.autocast():
             logits = self.parallel(pictures)
-        loss = self.criterion(logits, masks)
+        self.descend(self.criterion(logits, masks))
+        return logits.detach().float().softmax(1)[:, 1], masks
+
+    def autocast(self) -> torch.autocast:
+        """The arithmetic of the forward pass: bfloat16 where the device has it."""
+        return torch.autocast(self.device.type, self.precision, enabled=self.precision != torch.float32)
+
+    def descend(self, loss: Tensor) -> None:
+        """Follow the gradient of a step's loss, and log both.
+
+        Raises:
+            Diverged: either is not a number any more, or the loss grew a hundredfold.
+        """
         told = processes.mean(loss).item()
         self.first_loss = told if math.isnan(self.first_loss) else self.first_loss
         self._check(told, "the loss", DIVERGED * self.first_loss)
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.rate(self.step)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         norm = self._clip()
@@ -129,10 +141,9 @@ class Trainer:
         self.step += 1
         self.steps["loss"].append(told)
         self.steps["gradient_norm"].append(norm)
-        return logits.detach().float().softmax(1)[:, 1]
 
     def _clip(self) -> float:
-        parameters = list(self.model.parameters())
+        parameters = [p for group in self.optimiser.param_groups for p in group["params"]]
         norm = torch.nn.utils.get_total_norm([p.grad for p in parameters])
         told = norm.item()
         self._check(told, "the gradient's norm", math.inf)
@@ -164,7 +175,7 @@ class Trainer:
         self.model.eval()
         accumulator, total = Accumulator(), 0.0
         for pixels, masks in zip(*(part.split(32) for part in frames), strict=True):
-            with torch.autocast(self.device.type, self.precision, enabled=self.precision != torch.float32):
+            with self.autocast():
                 logits = self.model(to_input(pixels))
             total += self.criterion(logits, masks).item() * len(pixels)
             accumulator.add_batch(logits.float().softmax(1)[:, 1], masks)
@@ -178,10 +189,14 @@ class Trainer:
         steps = {key: [float(f"{value:.4g}") for value in values] for key, values in self.steps.items()}
         return told | {"finished": self.epoch == self.recipe.epochs, "history": self.history, "log": steps}
 
+    def parts(self) -> dict[str, Any]:
+        """What a checkpoint holds the state of, beside `KEPT`."""
+        return {"model": self.model, "optimiser": self.optimiser}
+
     def save(self, path: Path) -> None:
         """Write everything that the next epoch depends on."""
-        kept = {key: getattr(self, key) for key in KEPT}
-        state = {"model": self.model.state_dict(), "optimiser": self.optimiser.state_dict(), "kept": kept}
+        state: dict[str, Any] = {key: part.state_dict() for key, part in self.parts().items()}
+        state["kept"] = {key: getattr(self, key) for key in KEPT}
         with atomic(path) as temporary:
             torch.save(state, temporary)
 
@@ -193,8 +208,8 @@ class Trainer:
         """
         try:
             state = torch.load(path, map_location=self.device, weights_only=True)
-            self.model.load_state_dict(state["model"])
-            self.optimiser.load_state_dict(state["optimiser"])
+            for key, part in self.parts().items():
+                part.load_state_dict(state[key])
             for key in KEPT:
                 setattr(self, key, state["kept"][key])
         except Exception as error:  # torch raises many kinds for a damaged or foreign file

@@ -1,7 +1,7 @@
 """One training loop for every model: fit or load, checkpoint, resume, one process or several."""
 
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -75,6 +75,7 @@ def fit_or_load(
     data: str,
     test: Pictures | None = None,
     keep: Collection[int] = (),
+    trainer: Callable[..., Trainer] = Trainer,
 ) -> Run:
     """Load the run that has this name, recipe and data, or train it (resuming where it was stopped).
 
@@ -85,6 +86,8 @@ def fit_or_load(
             pictures and boxes themselves: another folder of the same name and size is another run.
         test: pictures whose scores are logged now and then (`Trainer`) and choose nothing.
         keep: epochs, 1 and up, whose weights are kept for `Run.at`; a run found without them is trained anew.
+        trainer: what takes the steps. `lib.compact.CompactTrainer` has a recipe of its own, and takes
+            `lib.gallery.Gallery` where `Pictures` is said here.
 
     Raises:
         PlatesError: the loss diverged, or a checkpoint cannot be read or written.
@@ -98,7 +101,7 @@ def fit_or_load(
         (folder / "resume.pt").unlink(missing_ok=True)  # left where a run was killed at its very end
     else:
         last.unlink(missing_ok=True)  # finished, but without an epoch that is now asked for: unfinished again
-        fit(name, recipe, train, validation, data, folder, test, keep)
+        fit(name, recipe, train, validation, data, folder, test, keep, trainer)
     model, card = load_checkpoint(best)
     whole = read_card(last) | {"operating_point": card["operating_point"]}
     return Run(model.to(device()), whole, folder, loaded)
@@ -120,6 +123,7 @@ def fit(
     folder: Path,
     test: Pictures | None = None,
     keep: Collection[int] = (),
+    trainer: Callable[..., Trainer] = Trainer,
 ) -> None:
     """Train into ``folder``: ``best`` and ``last`` (safetensors and JSON), and until the end ``resume.pt``.
 
@@ -129,7 +133,7 @@ def fit(
     Raises:
         PlatesError: the loss is not a number any more or grew a hundredfold; the folder cannot be written to.
     """
-    trainer = Trainer(recipe, train, validation, test)
+    trainer = trainer(recipe, train, validation, test)
     card = {
         "name": name,
         "model": recipe.model,

@@ -10,15 +10,20 @@ before it, on the batch size or on the number of processes.
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import cv2
+import numpy as np
 import torch
 from torch import Tensor
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as TF
 
 from lib.pictures import Pictures
+from lib.platenet import STRIDE
 from lib.settings import PlatesError
 
 SIDE = 320  # the paper's input, pixels
+LONGEST = 640  # the longer side that a network of any size is given; scaled widths are told at this side
+GREY = 115  # about the mean of photographs' pixels: what pictures are padded with
 
 SMALLEST_CROP = 0.08  # share of the photograph's area: torchvision's default and so the authors'
 
@@ -154,3 +159,20 @@ def random_crops(pictures: Pictures, seed: int, side: int = SIDE) -> tuple[Tenso
 def to_input(pixels: Tensor) -> Tensor:
     """uint8 pictures to what the networks take: float in 0..1, channels last in memory."""
     return pixels.to(dtype=torch.float32, memory_format=torch.channels_last).div_(255)
+
+
+def fit(rgb: np.ndarray, longest: int = LONGEST, stride: int = STRIDE) -> tuple[np.ndarray, float]:
+    """A picture uint8 ``(H, W, 3)`` with its longer side brought to ``longest``, padded to multiples of ``stride``.
+
+    Grey is added below and to the right; nothing is squashed.
+
+    Returns:
+        The picture, and by how much it was scaled.
+    """
+    height, width = rgb.shape[:2]
+    scale = longest / max(height, width)
+    if scale != 1:
+        size = (max(1, round(width * scale)), max(1, round(height * scale)))
+        rgb = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+    down, right = -rgb.shape[0] % stride, -rgb.shape[1] % stride
+    return cv2.copyMakeBorder(rgb, 0, down, 0, right, cv2.BORDER_CONSTANT, value=(GREY,) * 3), scale

@@ -58,7 +58,8 @@ def test_fullconv_has_the_authors_geometry() -> None:
 def test_real_pictures_give_finite_logits_and_every_layer_learns(name: str) -> None:
     channels = (2, 3, 4, 5) if name == "fullconv" else (2, 3, 4)
     torch.manual_seed(0)
-    model = build(name, channels=channels, grid=20)
+    options = {"channels": channels} | ({} if name == "platenet" else {"grid": 20})
+    model = build(name, **options)
     logits = model(torch.rand(2, 3, 320, 320))
     assert logits.shape == (2, 2, 320, 320) and logits.isfinite().all()
     logits.square().sum().backward()

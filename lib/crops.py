@@ -1,0 +1,206 @@
+"""Crops for a network of any input size: plates kept at many sizes, tilts and lights, and much without a plate.
+
+One perspective warp a crop does zoom, turn, shear, mirror and place at once, so that pixels are interpolated once.
+A crop is a function of its picture and its seed alone, whatever the batch, the order or the number of threads.
+"""
+
+import os
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from lib.gallery import Gallery
+from lib.platenet import COARSE, STRIDE
+from lib.settings import PlatesError
+from lib.transforms import GREY, LONGEST, batches
+
+SHIFT = 4  # binary digits of a pixel that OpenCV's polygons are painted with
+
+
+@dataclass(frozen=True)
+class Crop:
+    """How crops are drawn.
+
+    Attributes:
+        side: side of the square crop in pixels, a multiple of 32.
+        zoom: least and greatest zoom, on top of the one that brings the picture's longer side to `LONGEST`.
+        anywhere: share of the crops laid, closer than the picture's own zoom, where no plate is, as far as five
+            tries find such a place; the others hold one of the picture's plates.
+        turn: standard deviation of the turn, in degrees.
+        bend: greatest shear, stretch and perspective, as a share.
+        light: whether to change light, colour, sharpness, noise and compression.
+    """
+
+    side: int = 320
+    zoom: tuple[float, float] = (0.5, 1.7)
+    anywhere: float = 0.3
+    turn: float = 5.0
+    bend: float = 0.15
+    light: bool = True
+
+    def __post_init__(self) -> None:
+        for name, usable, range_ in (  # written so that NaN, which compares false, is refused
+            ("side", self.side >= STRIDE and self.side % STRIDE == 0, f"a multiple of {STRIDE}"),
+            ("zoom", 0 < self.zoom[0] <= self.zoom[1], "two numbers above 0, the smaller first"),
+            ("anywhere", 0 <= self.anywhere <= 1, "a share from 0 to 1"),
+            ("turn", 0 <= self.turn <= 30, "degrees from 0 to 30"),
+            ("bend", 0 <= self.bend <= 0.5, "a share from 0 to 0.5"),
+        ):
+            if not usable:
+                raise PlatesError(f"{name}={getattr(self, name)} gives no crop; use {range_}.")
+
+    def __call__(self, pixels: np.ndarray, outlines: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
+        """One crop of a picture uint8 ``(H, W, 3)`` with outlines ``(K, 4, 2)`` in its pixels.
+
+        Returns:
+            uint8 ``(side, side, 3)`` and the plates' outlines in it, float32 ``(K, 4, 2)``.
+        """
+        rng = np.random.default_rng(seed)
+        matrix = self._place(pixels.shape[:2], outlines, rng)
+        scale = np.sqrt(abs(np.linalg.det(matrix[:2, :2])))
+        source, way = pixels, matrix
+        if scale < 0.6:  # a warp looks at four pixels however many it passes over: shrink first
+            source = cv2.resize(pixels, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+            back = np.diag([pixels.shape[1] / source.shape[1], pixels.shape[0] / source.shape[0], 1.0])
+            way = matrix @ back
+        crop = cv2.warpPerspective(
+            source, _centres(way), (self.side, self.side), flags=cv2.INTER_LINEAR, borderValue=(GREY,) * 3
+        )
+        moved = cv2.perspectiveTransform(outlines.reshape(1, -1, 2), matrix) if len(outlines) else outlines
+        return (change_light(crop, rng) if self.light else crop), moved.reshape(-1, 4, 2).astype(np.float32)
+
+    def _place(self, shape: tuple[int, int], outlines: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """The matrix (3, 3) from picture to crop, in pixels whose corners are whole numbers."""
+        height, width = shape
+        own = LONGEST / max(shape)
+        zoom = own * np.exp(rng.uniform(*np.log(self.zoom)))
+        if len(outlines) and rng.random() >= self.anywhere:
+            plate = outlines[rng.integers(len(outlines))]
+            low, high = plate.min(0), plate.max(0)
+            zoom = min(zoom, 0.9 * self.side / max(*(high - low), 1.0))
+            centre = (low + high) / 2 + rng.uniform(-0.45, 0.45, 2) * (self.side / zoom - (high - low)).clip(0)
+        else:
+            zoom = max(zoom, own)
+            tries = (rng.uniform(0, (width, height)) for _ in range(5))
+            for centre in tries:
+                if not len(outlines) or (abs(outlines - centre).max(2).min(1) > self.side / zoom / 2).all():
+                    break
+        half = self.side / zoom / 2
+        for axis, extent in enumerate((width, height)):  # stay within the picture where it is larger than the crop
+            inside = half if extent >= 2 * half else extent - half
+            centre[axis] = np.clip(centre[axis], *sorted((inside, extent - inside)))
+        turn = np.deg2rad(np.clip(rng.normal(0, self.turn), -4 * self.turn, 4 * self.turn))
+        shear, stretch = rng.uniform(-self.bend, self.bend, 2)
+        mirror = -1.0 if rng.random() < 0.5 else 1.0
+        cos, sin = np.cos(turn), np.sin(turn)
+        bent = np.array([[cos, -sin], [sin, cos]]) @ np.array([[1 + stretch, shear], [0, 1 / (1 + stretch)]])
+        bent = zoom * bent @ np.diag([mirror, 1.0])
+        matrix = np.eye(3)
+        matrix[:2, :2], matrix[:2, 2] = bent, -bent @ centre
+        tilt = np.eye(3)
+        tilt[2, :2] = rng.uniform(-self.bend, self.bend, 2) / self.side
+        there = np.array([[1, 0, self.side / 2], [0, 1, self.side / 2], [0, 0, 1.0]])
+        return there @ tilt @ matrix
+
+
+def _centres(matrix: np.ndarray) -> np.ndarray:
+    """The same map for OpenCV's warp, whose whole numbers are the pixels' centres."""
+    half = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1.0]])
+    return np.linalg.inv(half) @ matrix @ half
+
+
+def change_light(crop: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Other light, colour, sharpness, noise and compression, each now and then; uint8 ``(H, W, 3)`` to the same."""
+    gain = np.exp(rng.normal(0, 0.25)) * np.exp(rng.normal(0, 0.08, 3))
+    gamma, offset = np.exp(rng.normal(0, 0.25)), rng.normal(0, 0.06)
+    levels = (np.arange(256) / 255.0) ** gamma
+    table = ((levels[:, None] * gain + offset) * 255).clip(0, 255).astype(np.uint8)
+    crop = cv2.LUT(crop, table.reshape(256, 1, 3))
+    kind = rng.random(6)
+    if kind[0] < 0.4:
+        grey = cv2.cvtColor(cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+        share = 1.0 if kind[0] < 0.1 else rng.uniform(-0.4, 0.8)
+        crop = cv2.addWeighted(crop, 1 - share, grey, share, 0)
+    if kind[1] < 0.15:
+        crop = cv2.GaussianBlur(crop, (0, 0), rng.uniform(0.4, 1.8))
+    elif kind[1] < 0.22:  # motion
+        length = int(rng.integers(3, 10))
+        kernel = np.zeros((length, length), np.float32)
+        cv2.line(kernel, *(tuple(int(v) for v in rng.integers(0, length, 2)) for _ in range(2)), 1.0)
+        crop = cv2.filter2D(crop, -1, kernel / kernel.sum())
+    if kind[2] < 0.15:
+        side = crop.shape[0]
+        small = cv2.resize(crop, None, fx=(f := rng.uniform(0.35, 0.8)), fy=f, interpolation=cv2.INTER_AREA)
+        crop = cv2.resize(small, (side, side), interpolation=cv2.INTER_LINEAR)
+    if kind[3] < 0.2:
+        noise = rng.standard_normal(crop.shape[:2], np.float32)[..., None] * rng.uniform(2, 14)
+        crop = (crop + noise).clip(0, 255).astype(np.uint8)
+    if kind[4] < 0.15:
+        quality = int(rng.integers(20, 80))
+        crop = cv2.imdecode(cv2.imencode(".jpg", crop, [cv2.IMWRITE_JPEG_QUALITY, quality])[1], cv2.IMREAD_COLOR)
+    if kind[5] < 0.1:  # a shadow's edge or a lamp's cone: half of the crop darker
+        (a, b), angle = rng.uniform(0, crop.shape[0], 2), rng.uniform(0, 2 * np.pi)
+        rows, columns = np.ogrid[: crop.shape[0], : crop.shape[1]]
+        beyond = (columns - a) * np.cos(angle) + (rows - b) * np.sin(angle) > 0
+        crop = np.where(beyond[..., None], (crop * rng.uniform(0.3, 0.8)).astype(np.uint8), crop)
+    return np.ascontiguousarray(crop)
+
+
+def targets(outlines: np.ndarray, shape: tuple[int, int], small: float = 0.5) -> tuple[np.ndarray, np.ndarray]:
+    """What the network is to answer for a crop, and how much each pixel weighs.
+
+    Args:
+        outlines: float32 ``(K, 4, 2)`` in the crop's pixels.
+        shape: height and width of the crop, multiples of 4.
+        small: how strongly a small plate's pixels are lifted: by (reference area / its area) to this power, at
+            least 1 and at most 6. 0 lifts none.
+
+    Returns:
+        float32 ``(H / 4, W / 4)`` twice: each pixel's share of plate, and its weight, 1 off the plates.
+    """
+    coarse = (shape[1] // COARSE, shape[0] // COARSE)  # as OpenCV takes sizes
+    plates, weight = np.zeros(shape, np.uint8), np.ones(coarse[::-1], np.float32)
+    for outline in sorted(outlines, key=cv2.contourArea, reverse=True):  # where two overlap, the smaller one's weight
+        lift = float(np.clip((REFERENCE_AREA / max(cv2.contourArea(outline), 1.0)) ** small, 1, 6))
+        # OpenCV's whole numbers are the centres of pixels, ours their corners: half a pixel off, large or coarse
+        _paint(plates, outline - 0.5, 255)
+        _paint(weight, outline / COARSE - 0.5, lift)
+    return cv2.resize(plates, coarse, interpolation=cv2.INTER_AREA).astype(np.float32) / 255, weight
+
+
+def _paint(canvas: np.ndarray, outline: np.ndarray, value: float) -> None:
+    points = np.round(outline.clip(-1e5, 1e5) * 2**SHIFT).astype(np.int32)
+    cv2.fillConvexPoly(canvas, points, value, cv2.LINE_8, SHIFT)
+
+
+REFERENCE_AREA = 77.0 * 38.0  # pixels of the median plate of the training photographs at a longer side of 640
+
+
+def crop_batches(
+    gallery: Gallery, crop: Crop, batch: int, seed: int, epoch: int, small: float, threads: int | None = None
+) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """One epoch: uint8 pictures ``(B, 3, S, S)``, targets and weights ``(B, 1, S/4, S/4)``, made a batch ahead."""
+
+    def draw(index: int, own: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        pixels, outlines = crop(gallery.pixels[index], gallery.outlines[index], own)
+        return pixels, *targets(outlines, (crop.side, crop.side), small)
+
+    def gather(pair: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+        drawn = [draw(*each) for each in zip(*(part.tolist() for part in pair), strict=True)]
+        pixels, shares, weights = (torch.from_numpy(np.stack(part)) for part in zip(*drawn, strict=True))
+        return pixels.permute(0, 3, 1, 2), shares.unsqueeze(1), weights.unsqueeze(1)
+
+    threads = threads or os.cpu_count() or 1
+    with ThreadPoolExecutor(threads) as pool:
+        waiting: list[Future] = []
+        for pair in batches(len(gallery), batch, seed, epoch):
+            waiting.append(pool.submit(gather, pair))
+            if len(waiting) > threads:
+                yield waiting.pop(0).result()
+        for each in waiting:
+            yield each.result()

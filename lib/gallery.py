@@ -1,0 +1,84 @@
+"""Pictures in memory in their own shape, with their plates' outlines: what `lib.crops` cuts from.
+
+`lib.pictures` squashes to one square, as the paper does; a network that takes any size need not see squashed plates.
+"""
+
+import hashlib
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import datasets
+import numpy as np
+from PIL import Image
+
+from lib.data import plates_of
+from lib.pictures import lots
+from lib.settings import PlatesError
+from lib.transforms import LONGEST
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Pictures of one or several splits.
+
+    Attributes:
+        pixels: uint8 ``(H, W, 3)`` RGB each, the longer side at most `lib.transforms.LONGEST`.
+        outlines: float32 ``(K, 4, 2)`` each: the plates' quadrilaterals where known, else their boxes, in pixels of
+            the stored picture; regions to ignore are left out.
+        sources: where each is from.
+    """
+
+    pixels: list[np.ndarray]
+    outlines: list[np.ndarray]
+    sources: list[str]
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    def __add__(self, other: "Gallery") -> "Gallery":
+        return Gallery(self.pixels + other.pixels, self.outlines + other.outlines, self.sources + other.sources)
+
+    def select(self, keep: Sequence[int]) -> "Gallery":
+        """Some of the pictures."""
+        return Gallery(*([part[i] for i in keep] for part in (self.pixels, self.outlines, self.sources)))
+
+    def sample(self, limit: int | None, seed: int) -> "Gallery":
+        """At most ``limit`` of the pictures, the very ones that `lib.pictures.Pictures.sample` draws."""
+        return self if limit is None or limit >= len(self) else self.select(lots(len(self), limit, seed).tolist())
+
+    def fingerprint(self) -> str:
+        """Sixteen characters that tell these pictures from others: of shapes, outlines and one pixel in 256."""
+        told = hashlib.sha256()
+        for pixels, outlines in zip(self.pixels, self.outlines, strict=True):
+            told.update(np.array(pixels.shape).tobytes() + pixels[::16, ::16].tobytes() + outlines.tobytes())
+        return told.hexdigest()[:16]
+
+    @classmethod
+    def from_dataset(cls, split: datasets.Dataset, longest: int = LONGEST) -> "Gallery":
+        """Decode a split of `lib.data.load_plates` once, on all cores.
+
+        Raises:
+            PlatesError: a picture cannot be decoded (named).
+        """
+        rows = split.remove_columns("image")
+
+        def decode(index: int) -> tuple[np.ndarray, np.ndarray]:
+            row = rows[index]
+            scale = min(1.0, longest / max(row["width"], row["height"]))
+            size = (max(1, round(row["width"] * scale)), max(1, round(row["height"] * scale)))
+            try:
+                picture: Image.Image = split[index]["image"].convert("RGB")
+                pixels = np.array(picture if scale == 1 else picture.resize(size, Image.Resampling.BILINEAR))
+            except (OSError, ValueError, SyntaxError) as error:
+                told = f"{row['file_name']}: cannot be decoded ({error}); replace the file or remove its entry."
+                raise PlatesError(told) from error
+            stretch = (size[0] / row["width"], size[1] / row["height"])
+            plates = [plate.outline * stretch for plate in plates_of(row) if not plate.iscrowd]
+            return pixels, np.array(plates, dtype=np.float32).reshape(-1, 4, 2)
+
+        with ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow lets go of the interpreter while it works
+            decoded = list(pool.map(decode, range(len(split))))
+        pixels, outlines = ([each[part] for each in decoded] for part in (0, 1))
+        return cls(pixels, outlines, list(rows["source"]))

@@ -1,0 +1,123 @@
+"""The compact network's training: it learns, its average is what is kept, it survives being killed."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tiny import scene
+
+import lib.compact
+import lib.engine
+import lib.training
+from lib.compact import CompactRecipe, CompactTrainer
+from lib.crops import Crop
+from lib.gallery import Gallery
+from lib.settings import PlatesError
+from lib.training import Run, fit_or_load
+
+OPTIONS = {"stem": [4, 6], "channels": [8, 8, 8], "depth": [1, 1, 1], "neck": 8}
+RECIPE = CompactRecipe(options=OPTIONS, epochs=24, batch=4, learning_rate=2e-2, crop=Crop(side=96, light=False))
+
+
+def gallery(count: int, seed: int) -> Gallery:
+    random = np.random.default_rng(seed)
+    drawn = [scene(random, 320, 240) for _ in range(count)]
+    boxes = (np.array([[[x, y], [x + w, y], [x + w, y + h], [x, y + h]]], np.float32) for _, (x, y, w, h) in drawn)
+    return Gallery([rgb for rgb, _ in drawn], list(boxes), ["here"] * count)
+
+
+TRAIN, VALID = gallery(8, 1), gallery(3, 2)
+
+
+@pytest.fixture(autouse=True)
+def on_one_thread_of_the_processor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    for module in (lib.engine, lib.compact, lib.training):
+        monkeypatch.setattr(module, "device", lambda: torch.device("cpu"))
+    monkeypatch.setattr(lib.training, "RUNS", tmp_path / "runs")
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def train(recipe: CompactRecipe, name: str = "tiny") -> Run:
+    return fit_or_load(name, recipe, TRAIN, VALID, "magenta plates", trainer=CompactTrainer)
+
+
+def test_it_learns_and_is_found_again() -> None:
+    run = train(RECIPE)
+    first, last = run.history[0], run.history[-1]
+    assert last["validation_loss"] < 0.5 * first["validation_loss"]
+    assert last["validation_on_plate_accuracy"] > 0.7
+    assert len(run.steps["loss"]) == run.card["steps"] == 48
+    again = train(RECIPE)
+    assert again.loaded and again.card == run.card
+    assert not train(replace(RECIPE, epochs=1)).loaded
+
+
+def test_what_is_kept_is_the_average_and_not_the_last_step() -> None:
+    def trained(average: float) -> CompactTrainer:
+        trainer = CompactTrainer(replace(RECIPE, average=average), TRAIN, VALID)
+        for batch in trainer.batches():
+            trainer.take_step(*batch)
+        return trainer
+
+    last, mean = trained(0.0), trained(0.999)
+    one = [p.detach() for p in mean.network.parameters()]
+    assert all(torch.equal(p, q) for p, q in zip(last.model.parameters(), last.network.parameters(), strict=True))
+    assert all(torch.equal(p, q) for p, q in zip(last.network.parameters(), one, strict=True))  # the same steps
+    assert any(not torch.equal(p, q) for p, q in zip(mean.model.parameters(), one, strict=True))
+
+
+def test_an_average_by_hand() -> None:
+    trainer = CompactTrainer(replace(RECIPE, average=0.999), TRAIN, VALID)
+    # after one step the average keeps (1 + 1) / (10 + 1) of itself; counters are not averaged
+    got = trainer._averaged(torch.tensor(1.0), torch.tensor(12.0), torch.tensor(1))
+    assert got.item() == pytest.approx(2 / 11 * 1 + 9 / 11 * 12)
+    assert trainer._averaged(torch.tensor(3), torch.tensor(4), torch.tensor(1)).item() == 4
+    assert trainer._averaged(torch.tensor(0.0), torch.tensor(1.0), torch.tensor(10**6)).item() == pytest.approx(0.001)
+
+
+def test_killed_and_resumed_it_ends_with_the_same_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = replace(RECIPE, epochs=3)
+    whole = train(recipe)
+    monkeypatch.setattr(lib.training, "RUNS", tmp_path / "other")
+    monkeypatch.setattr(lib.training, "CHECKPOINT_SECONDS", 0.0)
+    real = CompactTrainer.run_epoch
+
+    def dies(self: CompactTrainer, bar: object) -> bool:
+        if self.epoch == 2:
+            raise KeyboardInterrupt
+        return real(self, bar)
+
+    monkeypatch.setattr(CompactTrainer, "run_epoch", dies)
+    with pytest.raises(KeyboardInterrupt):
+        train(recipe)
+    monkeypatch.setattr(CompactTrainer, "run_epoch", real)
+    resumed = train(recipe)
+    pairs = zip(whole.model.state_dict().values(), resumed.model.state_dict().values(), strict=True)
+    assert all(torch.equal(a, b) for a, b in pairs)
+
+
+def test_the_rate_rises_then_falls() -> None:
+    trainer = CompactTrainer(replace(RECIPE, epochs=20), TRAIN, VALID)  # 40 steps, of which 2 rise
+    rates = [trainer.rate(step) for step in range(41)]
+    assert rates[0] == pytest.approx(1e-2) and rates[1] == pytest.approx(2e-2) == max(rates)
+    assert rates[21] == pytest.approx(1e-2) and rates[40] == pytest.approx(0, abs=1e-9)
+    assert rates[2:] == sorted(rates[2:], reverse=True)
+
+
+def test_unusable_values_are_named() -> None:
+    with pytest.raises(PlatesError, match="clip='hard'"):
+        replace(RECIPE, clip="hard")
+    with pytest.raises(PlatesError, match="side=100"):
+        Crop(side=100)
+    with pytest.raises(PlatesError, match=r"anywhere=1\.5"):
+        Crop(anywhere=1.5)
+    with pytest.raises(PlatesError, match="average=1"):
+        replace(RECIPE, average=1.0)
+    with pytest.raises(PlatesError, match="learning_rate=nan"):
+        replace(RECIPE, learning_rate=float("nan"))
