@@ -1,4 +1,4 @@
-"""The command line: ``python -m lib conceal | evaluate | train | runs | bench``."""
+"""The command line: ``python -m lib conceal | evaluate | train | runs | beyond | bench``."""
 
 import argparse
 import json
@@ -44,6 +44,38 @@ def evaluate(options: argparse.Namespace) -> int:
 def train(options: argparse.Namespace) -> int:
     """Train one model, in one process or as torchrun's share of several, and choose its operating point."""
     from lib import processes
+
+    processes.join()
+    try:
+        (train_platenet if options.model == "platenet" else train_of_the_paper)(options)
+    finally:
+        processes.leave()
+    return 0
+
+
+def train_platenet(options: argparse.Namespace) -> None:
+    """Train the compact network on the data and on rendered scenes; ``--ship`` puts it where `conceal` finds it."""
+    from lib import processes
+    from lib.data import load_plates
+    from lib.shipping import choose_point, compact_recipe, ship, train_compact
+
+    given = ("epochs", "batch", "learning_rate", "pictures", "seed")
+    changes = {key: getattr(options, key) for key in given if getattr(options, key) is not None}
+    for key in ("loss", "weight", "augment", "validation"):
+        if getattr(options, key) is not None:
+            raise PlatesError(f"--{key} is for the paper's networks; platenet has its own, see lib.compact.")
+    plates = load_plates()
+    run = train_compact(options.name or "platenet", compact_recipe(options.preset, **changes), plates, options.scenes)
+    if processes.rank() == 0:
+        print(run.say())
+        point = choose_point(run, plates)
+        print(", ".join(f"{key} {value}" for key, value in point.items()))
+        print(f"weights in {ship(run, point) if options.ship else run.folder / 'best.safetensors'}")
+
+
+def train_of_the_paper(options: argparse.Namespace) -> None:
+    """Train one of the paper's networks, and choose its operating point."""
+    from lib import processes
     from lib.conceal import Concealer
     from lib.data import describe, load_plates
     from lib.engine import Segmenter
@@ -54,23 +86,18 @@ def train(options: argparse.Namespace) -> int:
 
     given = ("loss", "weight", "epochs", "batch", "learning_rate", "pictures", "seed", "augment")
     changes = {key: getattr(options, key) for key in given if getattr(options, key) is not None}
-    processes.join()
-    try:
-        plates = load_plates()
-        wanted = recipe(options.preset, model=options.model, **changes)
-        train = Pictures.from_dataset(plates["train"], wanted.pictures, wanted.seed)
-        validation = Pictures.from_dataset(plates["validation"], options.validation)
-        run = fit_or_load(options.name or options.model, wanted, train, validation, describe(plates))
-        if processes.rank() == 0:
-            print(run.say())
-            concealer = Concealer(Segmenter(run.model, run.card["name"]))
-            point = choose_operating_point(plates["validation"], concealer, progress=someone_watches())
-            set_operating_point(run, point)
-            print(", ".join(f"{key} {value}" for key, value in point.items()))
-            print(f"weights in {run.folder / 'best.safetensors'}")
-    finally:
-        processes.leave()
-    return 0
+    plates = load_plates()
+    wanted = recipe(options.preset, model=options.model, **changes)
+    train = Pictures.from_dataset(plates["train"], wanted.pictures, wanted.seed)
+    validation = Pictures.from_dataset(plates["validation"], options.validation)
+    run = fit_or_load(options.name or options.model, wanted, train, validation, describe(plates))
+    if processes.rank() == 0:
+        print(run.say())
+        concealer = Concealer(Segmenter(run.model, run.card["name"]))
+        point = choose_operating_point(plates["validation"], concealer, progress=someone_watches())
+        set_operating_point(run, point)
+        print(", ".join(f"{key} {value}" for key, value in point.items()))
+        print(f"weights in {run.folder / 'best.safetensors'}")
 
 
 def runs(options: argparse.Namespace) -> int:
@@ -100,6 +127,26 @@ def runs(options: argparse.Namespace) -> int:
             refuse_other(path, read_json(path), {"data": pictures.data, "recipe": json.loads(json.dumps(asdict(base)))})
         write_json(path, search(kind, trials, pictures.train, pictures.validation, pictures.data, base=base))
         print(f"{kind} search: {trials} trials", flush=True)
+    return failed
+
+
+def beyond(options: argparse.Namespace) -> int:
+    """Make the records behind `10_beyond`; 1 where one could not be made."""
+    from lib.beyond import chosen
+    from lib.contests import CONTESTS, make_contest
+    from lib.data import load_plates
+
+    trials, plates, failed = chosen(options.names), load_plates(), 0
+    for one in trials:
+        try:
+            told = make_contest(one, plates, options.out or CONTESTS, options.replace)
+        except PlatesError as error:  # the others can still be made
+            print(f"error: {one.name}: {error}", file=sys.stderr, flush=True)
+            failed = 1
+            continue
+        low, high = told["equal_stray"]["interval"]
+        shown = f"coverage {told['equal_stray']['coverage']:.3f} ({low:.3f} to {high:.3f}) at 0.5 % stray cover"
+        print(f"{one.name}: {shown}, {told['steps']:,} steps in {told['seconds']:.0f} s", flush=True)
     return failed
 
 
@@ -135,7 +182,7 @@ def parser() -> argparse.ArgumentParser:
 
     one = commands.add_parser("train", help="train a model on PLATES_DATA; also under torchrun")
     one.set_defaults(call=train)
-    one.add_argument("model", help="a name of lib.models.MODELS: baseline, deep, fullconv")
+    one.add_argument("model", help="a name of lib.models.MODELS: baseline, deep, fullconv, platenet")
     one.add_argument("--name", help="what tables call the run (default: the model's name)")
     one.add_argument("--preset", help="fast, steps or paper (default: as PLATES_FAST and the device say)")
     one.add_argument("--loss", help="cross_entropy, log2 or log3")
@@ -144,6 +191,8 @@ def parser() -> argparse.ArgumentParser:
         one.add_argument(f"--{name}", type=kind)
     one.add_argument("--augment", nargs="*", help="photometric, flip, blur, beside crop and zoom")
     one.add_argument("--validation", type=int, help="at most this many validation pictures an epoch")
+    one.add_argument("--scenes", type=int, default=0, help="platenet: this many rendered scenes beside the data")
+    one.add_argument("--ship", action="store_true", help="platenet: put the weights into lib/weights")
 
     one = commands.add_parser("runs", help="make or finish the records behind the notebooks' tables (figures/runs)")
     one.set_defaults(call=runs)
@@ -152,6 +201,12 @@ def parser() -> argparse.ArgumentParser:
     )
     one.add_argument("--preset", help="fast, steps or paper (default: paper on a GPU, else steps)")
     one.add_argument("--out", type=Path, help="folder for the records (default: figures/runs)")
+    one.add_argument("--replace", action="store_true", help="overwrite records of another recipe or other data")
+
+    one = commands.add_parser("beyond", help="make or finish the records behind 10_beyond (figures/beyond)")
+    one.set_defaults(call=beyond)
+    one.add_argument("names", nargs="*", metavar="NAME", help="trials or groups of lib.beyond (default: all)")
+    one.add_argument("--out", type=Path, help="folder for the records (default: figures/beyond)")
     one.add_argument("--replace", action="store_true", help="overwrite records of another recipe or other data")
 
     commands.add_parser("bench", help="speeds, side by side, in one run").set_defaults(call=bench)

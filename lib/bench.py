@@ -5,15 +5,13 @@ import time
 from collections.abc import Callable
 
 import datasets
-import numpy as np
 import torch
 from PIL import Image
 from torchvision.transforms import v2
 
-from lib.conceal import Concealer
+from lib import speeds
 from lib.data import load_plates
-from lib.engine import Segmenter, describe_device
-from lib.models import build
+from lib.engine import describe_device
 from lib.pictures import Pictures
 from lib.recipes import recipe
 from lib.settings import device
@@ -74,21 +72,6 @@ def train_steps(pictures: Pictures, preset: str) -> Callable[[], int]:
     return work
 
 
-def stages(frame: bytes) -> dict[str, float]:
-    """Milliseconds of one 640x480 JPEG through the paper's network (random weights: time does not mind)."""
-    concealer = Concealer(Segmenter(build("baseline"), "baseline", threshold=0.0), mode="fill")
-    rgb = np.asarray(Image.open(io.BytesIO(frame)).convert("RGB"))
-    probability = concealer.probability(rgb)
-    box = np.ones_like(probability)
-    box[200:230, 300:400] = -1.0  # a plate's worth of region, whatever the weights say
-    told = {
-        "network": lambda: concealer.probability(rgb),
-        "mask and growth": lambda: concealer.mask_from(box),
-        "all, JPEG to JPEG": lambda: concealer(frame).encode(),
-    }
-    return {name: 1000 / rate(lambda call=call: (call(), 1)[1], 2.0) for name, call in told.items()}
-
-
 def main() -> None:
     """Print every figure with the machine it was measured on."""
     split = load_plates("scenes", sizes={"train": 8 * BATCH, "validation": BATCH, "test": BATCH})["train"]
@@ -103,7 +86,4 @@ def main() -> None:
     for preset in ("fast", "steps"):
         grid = recipe(preset).options.get("grid", SIDE)
         print(f"  {preset + f' ({grid}x{grid} predictions)':<42} {rate(train_steps(pictures, preset), 8.0):8.1f}")
-    print("\nconcealing one frame of 640x480                   ms")
-    frame = split.cast_column("image", datasets.Image(decode=False))[0]["image"]["bytes"]
-    for name, milliseconds in stages(frame).items():
-        print(f"  {name:<42} {milliseconds:8.1f}")
+    speeds.report(split.cast_column("image", datasets.Image(decode=False))[0]["image"]["bytes"])

@@ -1,0 +1,116 @@
+"""The trainings behind `10_beyond`, by name and as data: what each choice brings, little data, sources left out.
+
+All take the same number of optimiser steps (`STEPS`), whatever the method and however few the pictures.
+"""
+
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from lib.catalogue import CODE
+from lib.compact import CompactRecipe
+from lib.crops import Crop
+from lib.recipes import Recipe
+from lib.settings import PlatesError
+from lib.yolo_recipes import YoloRecipe
+
+STEPS = 492  # four passes over 3,946 pictures in batches of 32
+COUNTS = (50, 200, 1000, None)  # training photographs; None for all
+SEEDS = {50: (0, 1, 2), 200: (0, 1, 2)}  # where a draw of few pictures decides much; elsewhere one
+SCENES = 2000
+SOURCES = ("openimages-1800", "open-lpr", "darkplate-bc", "experiment-plates-quads", "vietnam-b")
+METHODS = {"paper": "the paper's network", "platenet": "PlateNet", "scenes": "PlateNet with scenes", "yolo": "YOLOv5n"}
+
+PLAIN = Crop(turn=0.0, bend=0.0, light=False, anywhere=1.0)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One training of `10_beyond`.
+
+    Attributes:
+        name: of the run, and of its record.
+        label: what tables call it.
+        group: the table or figure it belongs to: ``choices``, ``low-data``, ``sources`` or ``scenes-only``.
+        recipe: a `lib.recipes.Recipe`, `lib.compact.CompactRecipe` or `lib.yolo_recipes.YoloRecipe`, which names the
+            method; its epochs follow from `STEPS`.
+        pictures: how many training photographs, drawn with the recipe's seed; None for all, 0 for none.
+        scenes: how many rendered scenes beside them.
+        without: a source that training and validation leave out and that alone is tested; None for no such.
+    """
+
+    name: str
+    label: str
+    group: str
+    recipe: Recipe | CompactRecipe | YoloRecipe
+    pictures: int | None = None
+    scenes: int = 0
+    without: str | None = None
+
+    def sized(self, pictures: int) -> Recipe | CompactRecipe | YoloRecipe:
+        """The recipe with as many epochs of ``pictures`` pictures as come nearest to `STEPS` steps."""
+        each = max(1, pictures // self.recipe.batch)
+        return replace(self.recipe, epochs=max(1, round(STEPS / each)))
+
+    def told(self) -> dict[str, Any]:
+        """The recipe for a record, with the kind of recipe it is."""
+        return {"kind": type(self.recipe).__name__, **asdict(self.recipe)}
+
+
+def _choices() -> list[Trial]:
+    """From the paper's baseline to the compact network, one choice more in each row."""
+    code: dict[str, Any] = {**CODE, "weight": 5.0, "batch": 32}
+    now = CompactRecipe(crop=PLAIN, plate=1.0, tversky=0.0, small=0.0, average=0.0)
+    made = [
+        Trial("choice-paper", "the paper's network, loss and crops", "choices", Recipe(**code)),
+        Trial("choice-network", "PlateNet in its place", "choices", Recipe(**code, model="platenet")),
+        Trial("choice-entropy", "cross entropy, nothing squashed, milder crops", "choices", now),
+    ]
+    more: list[tuple[str, str, dict[str, Any]]] = [
+        ("overlap", "+ plates weighed, overlap term", {"plate": CompactRecipe.plate, "tversky": CompactRecipe.tversky}),
+        ("crops", "+ crops laid on plates, turned and bent", {"crop": Crop(light=False)}),
+        ("light", "+ other light, noise, compression", {"crop": Crop()}),
+        ("small", "+ small plates lifted", {"small": CompactRecipe.small}),
+        ("average", "+ weights averaged", {"average": CompactRecipe.average}),
+    ]
+    for name, label, change in more:
+        now = replace(now, **change)
+        made.append(Trial(f"choice-{name}", label, "choices", now))
+    return [*made, Trial("choice-scenes", f"+ {SCENES:,} rendered scenes", "choices", now, None, SCENES)]
+
+
+def _low_data() -> list[Trial]:
+    made = []
+    for count in COUNTS:
+        for seed in SEEDS.get(count, (0,)) if count else (0,):
+            for method, label in METHODS.items():
+                recipes: dict[str, Recipe | CompactRecipe | YoloRecipe] = {
+                    "paper": Recipe(**CODE, weight=5.0, batch=32, seed=seed),
+                    "platenet": CompactRecipe(seed=seed),
+                    "scenes": CompactRecipe(seed=seed),
+                    "yolo": YoloRecipe(batch=16, seed=seed),
+                }
+                name = f"low-{method}-{count or 'all'}" + (f"-seed-{seed}" if seed else "")
+                scenes = SCENES if method == "scenes" else 0
+                made.append(Trial(name, label, "low-data", recipes[method], count, scenes))
+    return made
+
+
+def _sources() -> list[Trial]:
+    made = [Trial(f"without-{name}", name, "sources", CompactRecipe(), None, SCENES, name) for name in SOURCES]
+    return [*made, Trial("scenes-only", "scenes alone", "scenes-only", CompactRecipe(), 0, SCENES)]
+
+
+TRIALS: dict[str, Trial] = {one.name: one for one in (*_choices(), *_low_data(), *_sources())}
+TRIAL_GROUPS: tuple[str, ...] = tuple(dict.fromkeys(one.group for one in TRIALS.values()))
+
+
+def chosen(names: list[str]) -> list[Trial]:
+    """The trials of these names and groups, in order; all of them for an empty list.
+
+    Raises:
+        PlatesError: a name is neither.
+    """
+    for name in names:
+        if name not in TRIALS and name not in TRIAL_GROUPS:
+            raise PlatesError(f"no trial or group is called {name!r}; groups are {', '.join(TRIAL_GROUPS)}.")
+    return [one for one in TRIALS.values() if not names or {one.name, one.group} & set(names)]

@@ -1,0 +1,143 @@
+"""Networks side by side: milliseconds a frame on one thread and on several, stages of a photograph, peak memory.
+
+Weights are random: time does not mind. Every network is timed in turns with the others (`lib.portable.milliseconds`).
+"""
+
+import multiprocessing
+import resource
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torchvision.models.detection import ssdlite320_mobilenet_v3_large
+from torchvision.models.detection.transform import GeneralizedRCNNTransform
+
+from lib.conceal import Concealer
+from lib.engine import Segmenter
+from lib.images import decode, encode
+from lib.models import build
+from lib.platenet import Coarse, PlateNet
+from lib.portable import as_portable, milliseconds
+from lib.redact import redact
+from lib.ultra import installed, untrained
+
+SIDES = (320, 640)
+
+
+def ssdlite(side: int) -> nn.Module:
+    """SSDlite with MobileNetV3, one class beside the background, for squares of ``side``; answers for one picture."""
+    model = ssdlite320_mobilenet_v3_large(weights=None, weights_backbone=None, num_classes=2, score_thresh=0.9)
+    told = model.transform
+    model.transform = GeneralizedRCNNTransform(
+        side, side, told.image_mean, told.image_std, size_divisible=1, fixed_size=(side, side)
+    )
+    return model.eval()
+
+
+def contenders(side: int) -> dict[str, Callable[[], nn.Module]]:
+    """Name to a maker of each network that takes float32 ``(1, 3, side, side)``; YOLOv5n where ultralytics is there."""
+    makers: dict[str, Callable[[], nn.Module]] = {
+        "PlateNet, ONNX Runtime": lambda: as_portable(Coarse(PlateNet()), side),
+        "PlateNet, PyTorch": lambda: Coarse(PlateNet()).eval(),
+        "SSDlite MobileNetV3, PyTorch": lambda: ssdlite(side),
+    }
+    if side == 320:  # the paper's network knows no other size
+        makers["the paper's, ONNX Runtime"] = lambda: as_portable(build("baseline"), side)
+        makers["the paper's, PyTorch"] = lambda: build("baseline").eval()
+    if installed():
+        makers["YOLOv5n, ONNX Runtime"] = lambda: as_portable(untrained(), side)
+        makers["YOLOv5n, PyTorch"] = lambda: untrained()
+    return makers
+
+
+@contextmanager
+def threads(count: int) -> Iterator[None]:
+    """PyTorch on ``count`` threads; what is made inside in ONNX Runtime has as many."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def caller(network: nn.Module, side: int) -> Callable[[], Any]:
+    """``network`` on one random picture."""
+    picture: Tensor = torch.rand(1, 3, side, side)
+    given = list(picture) if hasattr(network, "roi_heads") or hasattr(network, "anchor_generator") else picture
+
+    def call() -> Any:
+        with torch.inference_mode():
+            return network(given)
+
+    return call
+
+
+def network_times(side: int, count: int, repeats: int = 20) -> dict[str, np.ndarray]:
+    """Milliseconds of each contender on ``count`` threads, float64 ``(repeats,)`` each, in turns."""
+    with threads(count):
+        return milliseconds({name: caller(make(), side) for name, make in contenders(side).items()}, repeats)
+
+
+def stage_times(frame: bytes, count: int, repeats: int = 20) -> dict[str, np.ndarray]:
+    """Milliseconds of each stage of concealing an encoded photograph with PlateNet on ``count`` threads, and of all."""
+    with threads(count):
+        concealer = Concealer(Segmenter(PlateNet(), "PlateNet", threshold=0.0))
+        picture = decode(frame, "frame")
+        background = concealer.probability(picture.rgb).copy()
+        height, width = background.shape
+        background[
+            height // 2 : height // 2 + 30, width // 2 : width // 2 + 100
+        ] = -1e-4  # a plate, whatever weights say
+        mask = concealer.mask_from(background)
+        works: dict[str, Callable[[], Any]] = {
+            "decode": lambda: decode(frame, "frame"),
+            "network": lambda: concealer.probability(picture.rgb),
+            "conceal": lambda: redact(picture.pixels, concealer.mask_from(background), "fill"),
+            "encode": lambda: encode(picture, redact(picture.pixels, mask, "fill")),
+            "all, JPEG to JPEG": lambda: concealer(frame).encode(),
+        }
+        return milliseconds(works, repeats)
+
+
+def peak_memory(name: str, side: int) -> float:
+    """Most memory, MiB, of a process of its own that makes a contender and calls it; libraries included."""
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(_peak, (name, side))
+
+
+def _peak(name: str, side: int) -> float:
+    call = caller(contenders(side)[name](), side)
+    for _ in range(3):
+        call()
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most / (2**20 if sys.platform == "darwin" else 2**10)
+
+
+def report(frame: bytes, repeats: int = 20) -> None:
+    """Print every time and memory of this module, for an encoded frame."""
+    counts = (1, 2)
+    for side in SIDES:
+        print(
+            f"\none picture of {side}x{side}, median ms (10 to 90 %)        1 thread              2 threads   peak MiB"
+        )
+        taken = [network_times(side, count, repeats) for count in counts]
+        for name in taken[0]:
+            shown = "   ".join(spread(each[name]) for each in taken)
+            print(f"  {name:<36} {shown} {peak_memory(name, side):10.0f}")
+    print(f"\n{'one photograph with PlateNet, median ms (10 to 90 %)':<52}{'1 thread':<22}2 threads")
+    taken = [stage_times(frame, count, repeats) for count in counts]
+    for name in taken[0]:
+        print(f"  {name:<36} {'   '.join(spread(each[name]) for each in taken)}")
+    rates = (1000 / float(np.median(each["all, JPEG to JPEG"])) for each in taken)
+    print(f"  {'frames a second':<36} {'   '.join(f'{rate:19.1f}' for rate in rates)}")
+
+
+def spread(taken: np.ndarray) -> str:
+    """Median and 10th to 90th percentile of milliseconds, in 19 characters."""
+    low, middle, high = np.quantile(taken, (0.1, 0.5, 0.9))
+    return f"{middle:6.1f} ({low:4.1f} to {high:4.1f})"
