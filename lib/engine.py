@@ -22,6 +22,11 @@ from lib.portable import as_portable
 from lib.settings import ROOT, RUNS, WEIGHTS, PlatesError, device
 from lib.transforms import LONGEST, fit, to_input
 
+SUMS = "SHA256SUMS"  # in the weights' folder, as `sha256sum` writes it: what was shipped is what is loaded
+HOW_TO_SHIP_WEIGHTS = (
+    "get the file again (`git checkout lib/weights`) or make it: `PLATES_FAST=0 python -m lib train platenet --scenes "
+    "2000 --ship`"
+)
 HOW_TO_GET_WEIGHTS = "run `make run` or `python -m lib train baseline`, or name a file with --weights"
 
 
@@ -101,6 +106,23 @@ def find_weights(path: Path | None = None) -> Path:
     raise PlatesError(f"no trained weights were found; {HOW_TO_GET_WEIGHTS}.")
 
 
+def checked(path: Path) -> str:
+    """A weights file's SHA-256, compared with the one listed beside it where there is a list.
+
+    Raises:
+        PlatesError: the file cannot be read, is not listed, or is not the one that was shipped.
+    """
+    try:
+        with path.open("rb") as file:
+            told = hashlib.file_digest(file, "sha256").hexdigest()
+        listed = (path.parent / SUMS).read_text().split() if (path.parent / SUMS).exists() else [told, path.name]
+    except OSError as error:
+        raise PlatesError(f"{path}: cannot be read ({error.strerror}); {HOW_TO_SHIP_WEIGHTS}.") from error
+    if dict(zip(listed[1::2], listed[::2], strict=True)).get(path.name) != told:
+        raise PlatesError(f"{path}: is not the file that was shipped (SHA-256 {told[:12]}); {HOW_TO_SHIP_WEIGHTS}.")
+    return told
+
+
 class Segmenter:
     """A segmentation network with its operating point: photograph in, P(background) out.
 
@@ -142,13 +164,14 @@ class Segmenter:
             PlatesError: no weights, or not usable ones.
         """
         found = find_weights(path)
+        read_card(found)  # what is missing or no checkpoint at all is told as that
+        told = checked(found)
         model, card = load_checkpoint(found)
         point = card.get("operating_point") or {}
         name = card.get("name", found.stem)
         made = cls(model.to(device()), name, point.get("threshold"), point.get("growth", 0.0))
         made.file, made.trained_on, made.epoch = found, card.get("data"), card.get("epoch")
-        with found.open("rb") as file:
-            made.weights_sha256 = hashlib.file_digest(file, "sha256").hexdigest()[:12]
+        made.weights_sha256 = told[:12]
         return made
 
     def say(self) -> str:

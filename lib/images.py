@@ -4,6 +4,7 @@ What a decoder shows is all that is ever written again: ``encode`` starts from a
 thumbnail, XMP, IPTC, ICC profiles, comments, text and whatever follows the end of the picture cannot survive.
 """
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from io import BytesIO
@@ -16,9 +17,11 @@ from lib.colour import grey_to_srgb, on_white, srgb_transform, view8
 from lib.jpeg import JpegSettings, settings_of
 from lib.settings import PlatesError
 
-MAX_BYTES = 256 * 2**20  # an uncompressed picture of MAX_PIXELS fits
-MAX_PIXELS = 80_000_000  # 240 MB of RGB; below the size at which Pillow warns of a decompression bomb
+MAX_BYTES = 384 * 2**20  # an uncompressed picture of MAX_PIXELS fits
+MAX_PIXELS = 120_000_000  # 360 MB of RGB: 12,000 x 9,000, which the largest cameras take
 MAX_SIDE = 20_000  # longer pictures come from stitching or attacks, and plates vanish when they are scaled to a network
+# Pillow warns of a decompression bomb from 89 million pixels on; the limits above are what counts here.
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")
 WEBP_QUALITY = 90  # WebP does not say how it was made; this one loses little and grows little
 

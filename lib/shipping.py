@@ -1,6 +1,7 @@
 """PlateNet as it is shipped: trained on photographs and rendered scenes, its point chosen, its weights put in place."""
 
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,9 @@ from datasets import DatasetDict
 from lib.compact import CompactRecipe, CompactTrainer
 from lib.conceal import Concealer
 from lib.data import describe, load_plates
-from lib.engine import Segmenter, save_checkpoint
-from lib.evaluate import choose_operating_point
+from lib.engine import SUMS, Segmenter, save_checkpoint
+from lib.evaluate import FINER, choose_operating_point
+from lib.files import atomic
 from lib.gallery import Gallery
 from lib.settings import WEIGHTS, PlatesError, settings, someone_watches
 from lib.training import Run, fit_or_load, set_operating_point
@@ -60,13 +62,19 @@ def choose_point(run: Run, plates: DatasetDict) -> dict[str, float]:
     point = run.card["operating_point"]
     if point is None:
         concealer = Concealer(Segmenter(run.model, run.card["name"]), threshold=0.5)
-        point = choose_operating_point(plates["validation"], concealer, limit=None, progress=someone_watches())
+        point = choose_operating_point(plates["validation"], concealer, **FINER, limit=None, progress=someone_watches())
         set_operating_point(run, point)
     return point
 
 
 def ship(run: Run, point: dict[str, float], path: Path = SHIPPED) -> Path:
-    """Put a run's weights in place, in half precision, with a card that holds all but the log of every step."""
+    """Put a run's weights in place, in half precision, with a card that holds all but the log of every step.
+
+    The SHA-256 of all weights there are listed beside them, and compared when they are loaded.
+    """
     card = {key: value for key, value in run.card.items() if key != "log"}
     save_checkpoint(path, run.model, {**card, "operating_point": point}, half=True)
+    shipped = sorted(path.parent.glob("*.safetensors"))
+    with atomic(path.parent / SUMS) as temporary:
+        temporary.write_text("".join(f"{sha256(each.read_bytes()).hexdigest()}  {each.name}\n" for each in shipped))
     return path

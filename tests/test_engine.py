@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import sys
 from pathlib import Path
 
 import cv2
@@ -264,3 +265,51 @@ def test_bfloat16_only_where_it_is_native(
 def test_the_processor_is_described_with_its_threads() -> None:
     assert describe_device(torch.device("cpu")).startswith("cpu (")
     assert f"{torch.get_num_threads()} threads" in describe_device(torch.device("cpu"))
+
+
+@pytest.fixture
+def compact() -> torch.nn.Module:
+    torch.manual_seed(0)
+    return build("platenet", stem=(4, 6), channels=(8, 8, 8), depth=(1, 1, 1), neck=8)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (16, 16), (480, 640), (641, 37), (3000, 4000)])
+def test_any_size_in_onnx_runtime_equals_pytorch(compact: torch.nn.Module, shape: tuple[int, int]) -> None:
+    rgb = np.random.default_rng(0).integers(0, 256, (*shape, 3), np.uint8)
+    fast, plain = Segmenter(compact, "compact"), Segmenter(compact, "compact", portable=False)
+    one, other = fast(rgb), plain(rgb)
+    assert one.shape == other.shape == shape and one.dtype == np.float32
+    assert np.abs(one - other).max() < 1e-5
+    assert type(fast.coarse).__name__ == "Portable" and type(plain.coarse).__name__ == "Coarse"
+
+
+def test_nothing_is_squashed_and_the_padding_is_cut_off(compact: torch.nn.Module) -> None:
+    """A picture of 640 x 480 goes in as it is; its answer is `forward`'s own."""
+    compact.eval()
+    rgb = np.random.default_rng(1).integers(0, 256, (480, 640, 3), np.uint8)
+    with torch.inference_mode():
+        x = torch.from_numpy(rgb).permute(2, 0, 1)[None] / 255
+        coarse = compact.coarse(x)[0, 0].neg().sigmoid().numpy()
+    expected = cv2.resize(coarse, (640, 480), interpolation=cv2.INTER_LINEAR)
+    assert np.abs(Segmenter(compact, "compact")(rgb) - expected).max() < 1e-5
+
+
+def test_without_onnx_runtime_pytorch_answers_and_it_is_said(
+    compact: torch.nn.Module, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rgb = np.random.default_rng(2).integers(0, 256, (48, 64, 3), np.uint8)
+    expected = Segmenter(compact, "compact")(rgb)
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)  # as if it were not installed
+    with pytest.warns(UserWarning, match="ONNX Runtime cannot be used .* PyTorch takes its place"):
+        segmenter = Segmenter(compact, "compact")
+    assert np.abs(segmenter(rgb) - expected).max() < 1e-5
+
+
+def test_half_precision_is_widened_and_close(compact: torch.nn.Module, tmp_path: Path) -> None:
+    options = {"stem": (4, 6), "channels": (8, 8, 8), "depth": (1, 1, 1), "neck": 8}
+    card = {"name": "half", "model": "platenet", "options": options, "operating_point": None}
+    save(tmp_path / "half.safetensors", compact, card, half=True)
+    got, _ = load_checkpoint(tmp_path / "half.safetensors")
+    for name, tensor in got.state_dict().items():
+        assert tensor.dtype == compact.state_dict()[name].dtype
+        assert torch.allclose(tensor, compact.state_dict()[name], rtol=1e-3, atol=1e-4)

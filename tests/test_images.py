@@ -404,7 +404,8 @@ def test_limits_are_checked_before_pixels_are_decoded(monkeypatch: pytest.Monkey
         size = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
         return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", size) + chunk(b"IDAT", b"")
 
-    refused(header(17_000, 5_000), "85,000,000 pixels", "scale it down")
+    refused(header(17_000, 8_000), "136,000,000 pixels", "scale it down")
+    refused(header(12_000, 9_000), "damaged or cut short")  # its size is none too large
     refused(header(60_000, 60_000), "scale it down")  # Pillow's own decompression bomb
     monkeypatch.setattr(images, "MAX_BYTES", 1000)
     refused(bytes(1001), "1,001 bytes")

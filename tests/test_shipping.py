@@ -1,5 +1,6 @@
 """Training the compact network on data and scenes, its operating point, and weights that are found again."""
 
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -60,6 +61,25 @@ def test_trained_shipped_found_and_used(plates: DatasetDict, tmp_path: Path) -> 
     assert abs(shipped(rgb) - Segmenter(run.model, "whole")(rgb)).max() < 0.02
     mask = Concealer.load().mask_from(shipped(rgb))
     assert mask[y : y + h, x : x + w].mean() > 0.95
+
+
+def test_weights_that_are_not_the_shipped_ones_are_refused(plates: DatasetDict, tmp_path: Path) -> None:
+    path = tmp_path / "weights" / "platenet.safetensors"
+    run = train_compact("tiny", recipe(epochs=1), plates)
+    ship(run, {"threshold": 0.5, "growth": 0.1}, path)
+    assert Segmenter.load().weights_sha256 == sha256(path.read_bytes()).hexdigest()[:12]
+    altered = bytearray(path.read_bytes())
+    altered[-1] ^= 1  # one bit of one weight
+    path.write_bytes(altered)
+    with pytest.raises(PlatesError, match=r"platenet\.safetensors: is not the file that was shipped.*--ship"):
+        Segmenter.load()
+    path.write_bytes(bytes(altered[: len(altered) // 2]))
+    with pytest.raises(PlatesError, match=r"platenet\.safetensors: is not a whole checkpoint of ours"):
+        Segmenter.load()
+    ship(run, {"threshold": 0.5, "growth": 0.1}, path)
+    path.rename(path.with_name("other.safetensors"))
+    with pytest.raises(PlatesError, match=r"other\.safetensors: is not the file that was shipped"):
+        Segmenter.load()
 
 
 def test_a_second_run_is_found_with_its_point(plates: DatasetDict, monkeypatch: pytest.MonkeyPatch) -> None:
