@@ -18,6 +18,7 @@ from lib.compact import CompactRecipe, CompactTrainer
 from lib.conceal import Concealer
 from lib.data import describe, load_plates
 from lib.engine import Segmenter
+from lib.evaluate import FINER
 from lib.files import read_json, write_json
 from lib.gallery import Gallery
 from lib.labels import fingerprint
@@ -63,7 +64,7 @@ def make_contest(trial: Trial, plates: DatasetDict, folder: Path = CONTESTS, rep
         write_json(path, twin | told)
         return load_contest(trial.name, folder)
     segmenter, card = train_trial(trial, splits, len(plates["train"]))
-    rival = compete(trial.label, Concealer(segmenter, 0.5), splits["validation"], test)
+    rival = compete(trial.label, Concealer(segmenter, 0.5), splits["validation"], test, **FINER)
     told |= {"data": describe(plates), "photographs": len(splits["train"]), "scenes": trial.scenes}
     told |= {"without": trial.without, "seed": trial.recipe.seed}
     told |= {key: card[key] for key in ("steps", "seconds", "device", "parameters", "versions")}

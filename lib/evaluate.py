@@ -23,6 +23,10 @@ from lib.settings import PlatesError
 
 THRESHOLDS = (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 GROWTHS = (0.0, 0.1, 0.2, 0.35, 0.5)  # in component heights
+FINER = {  # a grid for networks whose regions are sharp, where a twentieth of a height more or less is plates
+    "thresholds": (0.01, 0.02, 0.035, 0.05, 0.075, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95),
+    "growths": (0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4),
+}
 SWEEP_SIDE = 640  # longer side, pixels, at which operating points are compared
 REPORT_KEYS = frozenset({"data", "method", "weights", "threshold", "growth", "coverage", "by_width", "by_source"})
 

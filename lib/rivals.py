@@ -16,8 +16,8 @@ from lib.boxes import average_precision, boxes_of
 from lib.conceal import Concealer
 from lib.curves import ThresholdCurve
 from lib.data import plates_of
+from lib.evaluate import GROWTHS, choose_operating_point
 from lib.evaluate import THRESHOLDS as CHOSEN_FROM
-from lib.evaluate import choose_operating_point
 from lib.experiments import Frames, Score
 from lib.metrics import COVERED, Accumulator
 
@@ -153,6 +153,7 @@ def compete(
     test: Dataset,
     limit: int | None = None,
     thresholds: Sequence[float] = THRESHOLDS,
+    growths: Sequence[float] = GROWTHS,
 ) -> Rival:
     """Choose a method's operating point on ``validation`` and measure it on ``test`` at every threshold.
 
@@ -161,11 +162,14 @@ def compete(
     Args:
         concealer: the method; its own threshold and growth are not used.
         limit: how many validation pictures to choose by; None for all.
+        thresholds, growths: the grid to choose from; test is measured at every threshold.
 
     Raises:
         PlatesError: see `choose_operating_point`.
     """
-    point = choose_operating_point(validation, concealer, limit=limit, thresholds=thresholds, progress=False)
+    point = choose_operating_point(
+        validation, concealer, limit=limit, thresholds=thresholds, growths=growths, progress=False
+    )
     concealer = Concealer(concealer.segmenter, 0.5, point["growth"], method=concealer.method)
     sweep = {threshold: Accumulator() for threshold in sorted(thresholds)}
     found, truths = [], []

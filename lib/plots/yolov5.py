@@ -52,7 +52,7 @@ def training(history: Sequence[Mapping[str, float]], data: str) -> Image:
     return show(figure, data, "05_training")
 
 
-def coverage_curves(rivals: Iterable[Rival], data: str) -> Image:
+def coverage_curves(rivals: Iterable[Rival], data: str, name: str = "05_coverage") -> Image:
     """Coverage against stray cover over all thresholds, growth fixed; a dot marks each method's operating point."""
     figure, made = axes(width=7.5, height=3.8)
     one = made[0, 0]
@@ -72,10 +72,10 @@ def coverage_curves(rivals: Iterable[Rival], data: str) -> Image:
         xlim=(0, 1), ylim=(-0.02, 1.02), xlabel="stray cover: share of all pixels", ylabel="coverage: share of plates"
     )
     one.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
-    return show(figure, data, "05_coverage")
+    return show(figure, data, name)
 
 
-def concealed(pictures: Mapping[str, Sequence[np.ndarray]], data: str) -> Image:
+def concealed(pictures: Mapping[str, Sequence[np.ndarray]], data: str, name: str = "05_concealed") -> Image:
     """A row for each picture, a column for each method: what would leave the machine, uint8 (H, W, 3)."""
     rows = [*zip(*pictures.values(), strict=True)]
     first = rows[0][0]
@@ -84,7 +84,7 @@ def concealed(pictures: Mapping[str, Sequence[np.ndarray]], data: str) -> Image:
     )
     for one, image in zip(made, (image for row in rows for image in row), strict=True):
         one.imshow(image)
-    return show(figure, data, "05_concealed", photographs=True)
+    return show(figure, data, name, photographs=True)
 
 
 def times(taken: Mapping[str, np.ndarray], data: str) -> Image:

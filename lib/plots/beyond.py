@@ -1,0 +1,144 @@
+"""Figures of `10_beyond`: crops and targets, a training, maps, coverage by trait, choices, little data, sources."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import cv2
+import numpy as np
+from IPython.display import Image
+from matplotlib.axes import Axes
+
+from lib.beyond import METHODS
+from lib.plots.style import BLACK, BLUE, CYCLE, ORANGE, RED, axes, panels, show
+
+RED_SHARE = 0.55  # of the red laid over what is to be concealed
+MARKS = "osD^vP"
+
+
+def laid_over(rgb: np.ndarray, share: np.ndarray) -> np.ndarray:
+    """Red over a picture uint8 ``(H, W, 3)`` where ``share``, 0..1 of any size, says so."""
+    amount = RED_SHARE * cv2.resize(share.astype(np.float32), rgb.shape[1::-1], interpolation=cv2.INTER_NEAREST)
+    return (rgb * (1 - amount[..., None]) + np.array([220, 30, 0]) * amount[..., None]).astype(np.uint8)
+
+
+def crops(drawn: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]], data: str) -> Image:
+    """Crops as the network sees them with their targets in red; the title says what a plate's pixel weighs at most."""
+    figure, made = panels(len(drawn), len(drawn) // 2, aspect=1.0, titles=("",) * len(drawn))
+    for one, (rgb, share, weight) in zip(made, drawn, strict=True):
+        one.imshow(laid_over(rgb, share))
+        told = f"weight {weight.max():.1f}" if share.any() else "no plate"
+        one.set_title(told, fontsize=9)
+    return show(figure, data, "10_crops", photographs=True)
+
+
+def training(history: Sequence[Mapping[str, float]], data: str) -> Image:
+    """Training and validation loss after each epoch, and A1 of whole validation pictures."""
+    figure, made = axes(1, 2)
+    left, right = made[0]
+    epochs = [row["epoch"] for row in history[1:]]
+    left.plot(epochs, [row["loss"] for row in history[1:]], "-", color=BLUE, label="training crops")
+    left.plot(
+        epochs, [row["validation_loss"] for row in history[1:]], "--", color=RED, label="whole validation pictures"
+    )
+    left.set(xlabel="epoch", ylabel="loss", ylim=(0, None))
+    left.legend(fontsize=8)
+    for key, colour, line, name in (
+        ("validation_on_plate_accuracy", BLUE, "-", "A1, mean over pictures"),
+        ("validation_on_plate_accuracy_pooled", RED, "--", "A1, pooled"),
+    ):
+        right.plot(epochs, [row[key] for row in history[1:]], line, color=colour, label=name)
+    right.set(xlabel="epoch", ylabel="A1 at p ≥ 0.5", ylim=(0, 1))
+    right.legend(fontsize=8, loc="lower right")
+    return show(figure, data, "10_training")
+
+
+def maps(pictures: Sequence[np.ndarray], plate: Sequence[np.ndarray], out: Sequence[np.ndarray], data: str) -> Image:
+    """A row a picture: the picture, P(plate), and what leaves."""
+    aspect = pictures[0].shape[0] / pictures[0].shape[1]
+    titles = ("picture", "P(plate)", "what leaves") + ("",) * (3 * len(pictures) - 3)
+    figure, made = panels(3 * len(pictures), 3, aspect=aspect, titles=titles)
+    for number, row in enumerate(zip(pictures, plate, out, strict=True)):
+        for column, image in enumerate(row):
+            one = made[3 * number + column]
+            one.imshow(image, cmap="magma", vmin=0, vmax=1) if column == 1 else one.imshow(image)
+    return show(figure, data, "10_maps", photographs=True)
+
+
+def by_trait(told: Mapping[str, Mapping[Any, Mapping[str, Any]]], data: str, name: str) -> Image:
+    """Coverage of groups of plates, with 95 % intervals and how many they are; a panel for each trait."""
+    figure, made = axes(1, len(told), width=8.5, height=0.9 + 0.3 * max(len(groups) for groups in told.values()))
+    for one, (trait, groups) in zip(made[0], told.items(), strict=True):
+        for number, row in enumerate(groups.values()):
+            _span(one, number, row["coverage"], row["interval"], BLUE)
+        labels = [f"{group} ({row['plates']:,})" for group, row in groups.items()]
+        one.set_yticks(range(len(groups)), labels, fontsize=8)
+        one.set(xlim=(0, 1.02), title=trait, xlabel="coverage")
+        one.invert_yaxis()
+    return show(figure, data, name)
+
+
+def _span(one: Axes, at: float, value: float, interval: Sequence[float] | None, colour: str, mark: str = "o") -> None:
+    if interval is not None:
+        one.plot(interval, (at, at), "-", color=colour, linewidth=2, alpha=0.7)
+    one.plot(value, at, mark, color=colour, markersize=6)
+
+
+def choices(records: Sequence[Mapping[str, Any]], data: str) -> Image:
+    """What each choice brings, from the paper's baseline downwards: coverage at 0.5 % stray cover, all and large."""
+    figure, made = axes(width=8, height=1.0 + 0.36 * len(records))
+    one = made[0, 0]
+    for number, record in enumerate(records):
+        for key, shift, colour, mark in (("equal_stray", -0.12, BLUE, "o"), ("equal_stray_large", 0.12, ORANGE, "D")):
+            told = record[key]
+            _span(one, number + shift, told["coverage"], told["interval"], colour, mark)
+    one.plot([], [], "o", color=BLUE, label="all plates")
+    one.plot([], [], "D", color=ORANGE, label="scaled width 24 and more")
+    one.set_yticks(range(len(records)), [record["label"] for record in records], fontsize=9)
+    one.set(xlim=(0, 1), xlabel="coverage at 0.5 % stray cover, 95 % intervals over test pictures")
+    one.invert_yaxis()
+    one.legend(fontsize=8, loc="lower right")
+    return show(figure, data, "10_choices")
+
+
+def low_data(records: Sequence[Mapping[str, Any]], data: str) -> Image:
+    """Coverage at 0.5 % stray cover against the number of training photographs; a dot a seed, a line through means."""
+    figure, made = axes(width=7.5, height=3.6)
+    one = made[0, 0]
+    for (_, label), colour, mark in zip(METHODS.items(), CYCLE, MARKS, strict=False):
+        own = [record for record in records if record["label"] == label]
+        if not own:
+            continue
+        counts = sorted({record["photographs"] for record in own})
+        values = [[r["equal_stray"]["coverage"] for r in own if r["photographs"] == count] for count in counts]
+        one.plot(counts, [np.mean(each) for each in values], f"{mark}-", color=colour, label=label, markersize=6)
+        for count, each in zip(counts, values, strict=True):
+            one.plot([count] * len(each), each, mark, color=colour, markersize=3, alpha=0.7)
+    one.set_xscale("log")
+    ticks = sorted({record["photographs"] for record in records})
+    one.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
+    one.minorticks_off()
+    one.set(xlabel="training photographs", ylabel="coverage at 0.5 % stray cover", ylim=(-0.02, 1.0))
+    one.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    return show(figure, data, "10_low_data")
+
+
+def sources(records: Sequence[Mapping[str, Any]], known: Mapping[str, Mapping[str, Any]], data: str) -> Image:
+    """Each source tested by a network that never saw it (o), beside one that did (black line).
+
+    Args:
+        known: source to ``coverage`` and ``interval`` of the network that was trained on it.
+    """
+    figure, made = axes(width=7.5, height=1.0 + 0.4 * len(records))
+    one = made[0, 0]
+    for number, record in enumerate(records):
+        _span(one, number + 0.12, *(record["equal_stray"][key] for key in ("coverage", "interval")), RED)
+        if (seen := known.get(record["without"])) is not None:
+            _span(one, number - 0.12, seen["coverage"], seen["interval"], BLACK, "D")
+    one.plot([], [], "D", color=BLACK, label="trained on it too")
+    one.plot([], [], "o", color=RED, label="never seen")
+    labels = [f"{record['without']} ({record['at_point']['plates']:,})" for record in records]
+    one.set_yticks(range(len(records)), labels, fontsize=9)
+    one.set(xlim=(0, 1.02), xlabel="coverage at 0.5 % stray cover")
+    one.invert_yaxis()
+    one.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    return show(figure, data, "10_sources")

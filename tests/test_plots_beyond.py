@@ -1,0 +1,114 @@
+"""Figures and tables of `10_beyond` from made-up numbers: that they show what they are given."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from IPython.display import Image
+
+from lib.beyond import METHODS
+from lib.metrics import Accumulator, PictureRow, PlateRow
+from lib.models import build, parameter_count
+from lib.plots import beyond as plots
+from lib.plots import beyond_tables as tables
+from lib.rivals import Rival
+
+
+def record(name: str, label: str, coverage: float, **more: Any) -> dict[str, Any]:
+    told = {"coverage": coverage, "interval": [coverage - 0.05, coverage + 0.05]}
+    made = {
+        "name": name,
+        "label": label,
+        "equal_stray": told,
+        "equal_stray_large": told,
+        "photographs": 50,
+        "scenes": 0,
+    }
+    made |= {"seed": 0, "steps": 492, "seconds": 120.0, "data": "tiny", "device": "cpu", "without": None}
+    return made | {"at_point": {"plates": 12}} | more
+
+
+def rival(name: str, concealed: list[float], width: float = 30.0) -> Rival:
+    held = Accumulator()
+    for number, share in enumerate(concealed):
+        held.pictures.append(PictureRow(number, "here", 100, 10, 10, 8, 1, 0))
+        held.plates.append(PlateRow(number, width, share, None, 10, 8))
+    point = {"threshold": 0.5, "growth": 0.2, "feasible": True}
+    return Rival(name, point, {0.5: held}, None)
+
+
+def text(table: Any) -> list[list[str]]:
+    """A table's cells, without its heading and caption."""
+    lines = [line for line in table.data.split("\n") if line.startswith("|")]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
+
+
+def test_the_anatomy_adds_up_to_the_network() -> None:
+    network = build("platenet").eval()
+    rows = text(tables.anatomy(network, side=64))
+    counts = [int(row[2].replace(",", "")) for row in rows]
+    assert sum(counts[:-1]) == counts[-1] == parameter_count(network)
+    assert [row[1] for row in rows[:2]] == ["32 x 16 x 16", "48 x 8 x 8"]
+    # the stem's first convolution: 16 channels of 32 x 32, 27 weights each; its second: 32 of 16 x 16, 144 each
+    assert float(rows[0][3]) == pytest.approx((16 * 32 * 32 * 27 + 32 * 16 * 16 * 144) / 1e6, abs=1e-3)
+    # two 3x3 of strides 2: 3, then 3 + 2 * 2; a step down and four more at an eighth: 7 + 2 * 4 + 4 * 2 * 8
+    assert [int(row[4]) for row in rows[:2]] == [7, 79]
+
+
+def test_figures_are_figures() -> None:
+    one = np.full((32, 32, 3), 90, np.uint8)
+    share, weight = np.zeros((8, 8), np.float32), np.ones((8, 8), np.float32)
+    share[2:4, 2:6] = 1
+    history = [{"epoch": 0}] + [
+        {"epoch": i, "loss": 2 / i, "validation_loss": 3 / i}
+        | {"validation_on_plate_accuracy": 0.5, "validation_on_plate_accuracy_pooled": 0.6}
+        for i in (1, 2)
+    ]
+    group = {"plates": 3, "coverage": 0.5, "interval": (0.2, 0.8)}
+    labels = [*METHODS.values()]
+    drawn = [
+        plots.crops([(one, share, weight), (one, share * 0, weight)], "tiny"),
+        plots.training(history, "tiny"),
+        plots.maps([one], [np.zeros((32, 32))], [one], "tiny"),
+        plots.by_trait({"light": {"day": group, "night": group | {"interval": None}}}, "tiny", ""),
+        plots.choices([record("a", "one", 0.3), record("b", "two", 0.5)], "tiny"),
+        plots.low_data([record("a", labels[0], 0.1), record("b", labels[1], 0.4, photographs=200)], "tiny"),
+        plots.sources([record("a", "x", 0.4, without="here")], {"here": group}, "tiny"),
+    ]
+    assert all(isinstance(each, Image) and len(each.data) > 1000 for each in drawn)
+
+
+def test_red_lies_on_the_plate_alone() -> None:
+    rgb, share = np.full((8, 8, 3), 100, np.uint8), np.zeros((2, 2), np.float32)
+    share[0, 0] = 1
+    red = plots.laid_over(rgb, share)
+    assert (red[:4, :4, 0] > 150).all() and (red[4:] == 100).all() and (red[:4, 4:] == 100).all()
+
+
+def test_coverage_and_missed_by_hand() -> None:
+    (row,) = text(tables.sized([rival("one", [1.0, 0.96, 0.7, 0.2])], "tiny"))
+    assert (row[0], row[1], row[3]) == ("one", "0.500", "0.250")
+    assert row[4] == "0.500" and row[6] == "0.250"  # all four are large
+
+
+def test_alarms_and_records_are_told_in_full() -> None:
+    got = {"pictures": 40, "alarmed": 0.05, "interval": (0.0, 0.125), "area": 0.001}
+    (row,) = text(tables.alarms({"PlateNet": {"scenes": got}}, "tiny"))
+    assert row == ["PlateNet", "scenes", "40", "0.050", "0.000 to 0.125", "0.001"]
+    made = tables.records([record("a", "one", 0.25)], ["a", "b"])
+    assert text(made)[0][4:6] == ["0.250", "0.200 to 0.300"] and "not run yet: b" in made.data
+    assert "None of these 2 trainings has been run" in tables.records([], ["a", "b"]).data
+
+
+def test_a_cost_by_hand() -> None:
+    card = {"name": "one", "seconds": 3600.0, "steps": 100, "recipe": {"batch": 32}, "device": "cpu"}
+    (row,) = text(tables.cost(card, cores=2))
+    assert row[1:] == ["3,200", "60.000", "0.010 to 0.030", "4.750 to 14.250"]  # 2 cores * 5 or 15 W for an hour
+
+
+def test_findings_say_which_goals_are_reached() -> None:
+    told = tables.findings([rival("PlateNet", [1.0] * 19 + [0.6])], {"scenes": {"alarmed": 0.1, "pictures": 20}}).data
+    assert "coverage: 0.950; the goal of at least 0.90 is reached" in told
+    assert "coverage, large: 0.950; the goal of at least 0.96 is not reached" in told
+    assert "missed: 0.000; the goal of at most 0.06 is reached" in told
+    assert "10.0% of 20 scenes" in told
