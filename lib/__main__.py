@@ -184,7 +184,7 @@ def parser() -> argparse.ArgumentParser:
     one.set_defaults(call=train)
     one.add_argument("model", help="a name of lib.models.MODELS: baseline, deep, fullconv, platenet")
     one.add_argument("--name", help="what tables call the run (default: the model's name)")
-    one.add_argument("--preset", help="fast, steps or paper; platenet: fast or full (default: as PLATES_FAST and device say)")
+    one.add_argument("--preset", help="fast, steps or paper; platenet: fast or full (default: as PLATES_FAST says)")
     one.add_argument("--loss", help="cross_entropy, log2 or log3")
     one.add_argument("--weight", type=float, help="the paper's lambda")
     for name, kind in (("epochs", int), ("batch", int), ("learning-rate", float), ("pictures", int), ("seed", int)):
