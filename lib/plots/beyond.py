@@ -72,8 +72,8 @@ def by_trait(told: Mapping[str, Mapping[Any, Mapping[str, Any]]], data: str, nam
             _span(one, number, row["coverage"], row["interval"], BLUE)
         labels = [f"{group} ({row['plates']:,})" for group, row in groups.items()]
         one.set_yticks(range(len(groups)), labels, fontsize=8)
-        one.set(xlim=(0, 1.02), title=trait, xlabel="coverage")
-        one.invert_yaxis()
+        most = max(len(groups) for groups in told.values())
+        one.set(xlim=(0, 1.02), ylim=(most - 0.5, -0.5), title=trait, xlabel="coverage")
     return show(figure, data, name)
 
 
