@@ -95,8 +95,11 @@ def as_portable(network: nn.Module, side: int, any_size: bool = False) -> Portab
 def milliseconds(works: Mapping[str, Callable[[], Any]], repeats: int = 20) -> dict[str, np.ndarray]:
     """How long each of ``works`` takes, in turns, so that a busy moment of the machine meets all of them.
 
+    Every timed call comes after an untimed one of the same work: the threads of the library before it spin for a
+    while, and on two cores that made ONNX Runtime after PyTorch twice as slow as by itself.
+
     Args:
-        works: what to call by name; each is called twice untimed, since networks warm up.
+        works: what to call by name; two turns pass untimed, since networks warm up.
         repeats: timed calls of each.
 
     Returns:
@@ -105,6 +108,7 @@ def milliseconds(works: Mapping[str, Callable[[], Any]], repeats: int = 20) -> d
     taken: dict[str, list[float]] = {name: [] for name in works}
     for turn in range(-2, repeats):
         for name, work in works.items():
+            work()
             start = time.perf_counter()
             work()
             if turn >= 0:
