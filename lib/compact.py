@@ -102,16 +102,7 @@ class CompactTrainer(Trainer):
             self.network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True
         )
         self.parallel = processes.parallel(Coarse(self.network))
-        self.batch = min(recipe.batch, len(self.train))
-        if self.batch % processes.world():
-            raise PlatesError(
-                f"batch={self.batch} is no multiple of the {processes.world()} processes; choose one that is."
-            )
-        self.steps_per_epoch = len(self.train) // self.batch
-        self.history: list[dict[str, float]] = []
-        self.steps: dict[str, list[float]] = {"loss": [], "gradient_norm": []}
-        self.epoch = self.step = self.best_epoch = 0
-        self.seconds, self.best_loss, self.first_loss = 0.0, math.inf, math.nan
+        self._begin()
 
     def _averaged(self, average: Tensor, now: Tensor, count: Tensor) -> Tensor:
         stays = min(self.recipe.average, (1 + int(count)) / (10 + int(count)))  # the first steps are soon forgotten

@@ -65,7 +65,11 @@ class Trainer:
             self.model.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True
         )
         self.parallel = processes.parallel(self.model)
-        self.batch = min(recipe.batch, len(self.train))
+        self._begin()
+
+    def _begin(self) -> None:
+        """Set what a checkpoint keeps, and how many steps an epoch has."""
+        self.batch = min(self.recipe.batch, len(self.train))
         if self.batch % processes.world():
             raise PlatesError(
                 f"batch={self.batch} is no multiple of the {processes.world()} processes; choose one that is."
