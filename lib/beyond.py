@@ -11,12 +11,12 @@ from lib.compact import CompactRecipe
 from lib.crops import Crop
 from lib.recipes import Recipe
 from lib.settings import PlatesError
+from lib.shipping import SCENES
 from lib.yolo_recipes import YoloRecipe
 
 STEPS = 492  # four passes over 3,946 pictures in batches of 32
 COUNTS = (50, 200, 1000, None)  # training photographs; None for all
 SEEDS = {50: (0, 1, 2), 200: (0, 1, 2)}  # where a draw of few pictures decides much; elsewhere one
-SCENES = 2000
 SOURCES = ("openimages-1800", "open-lpr", "darkplate-bc", "experiment-plates-quads", "vietnam-b")
 METHODS = {"paper": "the paper's network", "platenet": "PlateNet", "scenes": "PlateNet with scenes", "yolo": "YOLOv5n"}
 

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from math import ceil, floor
 
-import cv2
 import numpy as np
 import torch
 from pycocotools import mask
@@ -11,6 +10,7 @@ from torchvision.ops import nms
 
 from lib.masks import components
 from lib.regions import PlateTruth
+from lib.transforms import scale_to
 
 GREY = 114  # what YOLO pads with
 LEAST = 0.005  # a surer box than this leaves a trace in the map of probabilities
@@ -20,10 +20,7 @@ MOST = 300  # boxes a picture
 
 def shrink(rgb: np.ndarray, side: int) -> tuple[np.ndarray, float]:
     """A picture, uint8 ``(H, W, 3)``, with its longer side made ``side`` pixels where it is longer; and the scale."""
-    height, width = rgb.shape[:2]
-    scale = min(1.0, side / max(height, width))
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    return (cv2.resize(rgb, size, interpolation=cv2.INTER_AREA) if scale < 1 else np.ascontiguousarray(rgb)), scale
+    return scale_to(rgb, side) if max(rgb.shape[:2]) > side else (np.ascontiguousarray(rgb), 1.0)
 
 
 def letterbox(rgb: np.ndarray, side: int) -> tuple[np.ndarray, float, int, int]:
@@ -32,11 +29,7 @@ def letterbox(rgb: np.ndarray, side: int) -> tuple[np.ndarray, float, int, int]:
     Returns:
         The square, uint8 ``(side, side, 3)``; the scale; the columns to the left and the rows above the picture.
     """
-    small, scale = shrink(rgb, side)
-    if max(small.shape[:2]) < side:
-        scale = side / max(small.shape[:2])
-        size = (max(1, round(small.shape[1] * scale)), max(1, round(small.shape[0] * scale)))
-        small = cv2.resize(small, size, interpolation=cv2.INTER_LINEAR)
+    small, scale = scale_to(rgb, side)
     height, width = small.shape[:2]
     square = np.full((side, side, 3), GREY, np.uint8)
     left, top = (side - width) // 2, (side - height) // 2

@@ -1,10 +1,8 @@
 """The compact network's recipe and its training: crops at many zooms, the overlap loss, averaged weights."""
 
-import hashlib
-import json
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -19,6 +17,7 @@ from lib.metrics import Accumulator
 from lib.models import build
 from lib.overlap import overlap_loss
 from lib.platenet import Coarse
+from lib.recipes import digest_of
 from lib.settings import PlatesError, device, seed_everything
 from lib.trainer import Trainer, pixel_scores
 from lib.transforms import fit, to_input
@@ -79,8 +78,7 @@ class CompactRecipe:
 
     def digest(self, data: str) -> str:
         """Eight characters that differ whenever the recipe or the data differ."""
-        told = json.dumps([asdict(self), data], sort_keys=True)
-        return hashlib.sha256(told.encode()).hexdigest()[:8]
+        return digest_of(self, data)
 
 
 class CompactTrainer(Trainer):

@@ -14,25 +14,24 @@ from datasets import Dataset, DatasetDict
 
 from lib.beyond import STEPS, TRIALS, Trial
 from lib.boxes import BoxSegmenter
-from lib.compact import CompactRecipe, CompactTrainer
+from lib.compact import CompactRecipe
 from lib.conceal import Concealer
-from lib.data import describe, load_plates
+from lib.data import describe
 from lib.engine import Segmenter
 from lib.evaluate import FINER
-from lib.files import read_json, write_json
-from lib.gallery import Gallery
+from lib.files import write_json
 from lib.labels import fingerprint
 from lib.metrics import SMALL, Accumulator
 from lib.pictures import Pictures, lots
-from lib.records import refuse_other
+from lib.records import read_record, refuse_other
 from lib.rivals import Rival, compete, coverage
 from lib.settings import FIGURES, PlatesError
+from lib.shipping import VALIDATION, train_compact
 from lib.training import fit_or_load
 from lib.yolo import train_yolo
 from lib.yolo_recipes import YoloRecipe
 
 CONTESTS = FIGURES / "beyond"
-VALIDATION = 160  # pictures that an epoch is judged by and that growths are chosen on
 
 
 def make_contest(trial: Trial, plates: DatasetDict, folder: Path = CONTESTS, replace: bool = False) -> dict[str, Any]:
@@ -107,19 +106,14 @@ def train_trial(trial: Trial, splits: DatasetDict, full: int) -> tuple[Callable[
     if 0 < len(train) < full // 2:  # an epoch ends with a look at validation, which must not come after every step
         train = train.select(list(range(len(train))) * (full // len(train)))
     recipe = trial.sized(len(train) + trial.scenes)
-    data = f"{describe(splits)}, {trial.scenes} scenes"
     if isinstance(recipe, YoloRecipe):
         yolo = train_yolo(DatasetDict(train=train, validation=validation), recipe)
         return BoxSegmenter(yolo.boxes, trial.name), yolo.card
     if isinstance(recipe, CompactRecipe):
-        gallery = Gallery.from_dataset(train)
-        if trial.scenes:
-            drawn = load_plates("scenes", sizes={"train": trial.scenes, "validation": 1, "test": 1})["train"]
-            gallery = gallery + Gallery.from_dataset(drawn)
-        run = fit_or_load(trial.name, recipe, gallery, Gallery.from_dataset(validation), data, trainer=CompactTrainer)
+        run = train_compact(trial.name, recipe, DatasetDict(train=train, validation=validation), trial.scenes)
     else:
         pictures = [Pictures.from_dataset(part) for part in (train, validation)]
-        run = fit_or_load(trial.name, recipe, *pictures, data)
+        run = fit_or_load(trial.name, recipe, *pictures, describe(splits))
     return Segmenter(run.model, trial.name), run.card
 
 
@@ -158,13 +152,7 @@ def load_contest(name: str, folder: Path = CONTESTS) -> dict[str, Any]:
     Raises:
         PlatesError: it has not been made, or its file is damaged.
     """
-    path = folder / f"{name}.json"
-    if not path.exists():
-        raise PlatesError(f"{path.name}: no such record; `python -m lib beyond {name}` makes it.")
-    found = read_json(path)
-    if not isinstance(found, dict) or found.get("name") != name or not {"identity", "equal_stray"} <= found.keys():
-        raise PlatesError(f"{path.name} is no whole record of {name}; delete it and run `python -m lib beyond {name}`.")
-    return found
+    return read_record(folder, name, {"identity", "equal_stray"}, "beyond")
 
 
 def load_contests(group: str, folder: Path = CONTESTS) -> list[dict[str, Any]]:

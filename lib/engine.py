@@ -115,10 +115,11 @@ def checked(path: Path) -> str:
     try:
         with path.open("rb") as file:
             told = hashlib.file_digest(file, "sha256").hexdigest()
-        listed = (path.parent / SUMS).read_text().split() if (path.parent / SUMS).exists() else [told, path.name]
+        sums = path.parent / SUMS
+        listed = sums.read_text(errors="replace").splitlines() if sums.exists() else [f"{told}  {path.name}"]
     except OSError as error:
         raise PlatesError(f"{path}: cannot be read ({error.strerror}); {HOW_TO_SHIP_WEIGHTS}.") from error
-    if dict(zip(listed[1::2], listed[::2], strict=True)).get(path.name) != told:
+    if f"{told}  {path.name}" not in listed:
         raise PlatesError(f"{path}: is not the file that was shipped (SHA-256 {told[:12]}); {HOW_TO_SHIP_WEIGHTS}.")
     return told
 

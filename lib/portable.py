@@ -16,6 +16,8 @@ from torch import Tensor, nn
 from lib.files import atomic
 from lib.settings import PlatesError
 
+REST = 0.03  # seconds: the threads of PyTorch and of ONNX Runtime stop spinning before
+
 
 def runtime() -> ModuleType:
     """ONNX Runtime, kept from reporting its use to its makers: its official builds do, unless told before they load.
@@ -95,8 +97,8 @@ def as_portable(network: nn.Module, side: int, any_size: bool = False) -> Portab
 def milliseconds(works: Mapping[str, Callable[[], Any]], repeats: int = 20) -> dict[str, np.ndarray]:
     """How long each of ``works`` takes, in turns, so that a busy moment of the machine meets all of them.
 
-    Every timed call comes after an untimed one of the same work: the threads of the library before it spin for a
-    while, and on two cores that made ONNX Runtime after PyTorch twice as slow as by itself.
+    Every timed call comes after a rest and an untimed one of the same work: the threads of the library before it spin
+    for a while, and on two cores that made ONNX Runtime after PyTorch twice as slow as by itself.
 
     Args:
         works: what to call by name; two turns pass untimed, since networks warm up.
@@ -108,6 +110,7 @@ def milliseconds(works: Mapping[str, Callable[[], Any]], repeats: int = 20) -> d
     taken: dict[str, list[float]] = {name: [] for name in works}
     for turn in range(-2, repeats):
         for name, work in works.items():
+            time.sleep(REST)
             work()
             start = time.perf_counter()
             work()

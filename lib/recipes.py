@@ -4,10 +4,13 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lib.settings import PlatesError, device, settings
 from lib.transforms import SMALLEST_CROP
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 
 @dataclass(frozen=True)
@@ -69,8 +72,13 @@ class Recipe:
 
     def digest(self, data: str) -> str:
         """Eight characters that differ whenever the recipe or the data differ."""
-        told = json.dumps([asdict(self), data], sort_keys=True)
-        return hashlib.sha256(told.encode()).hexdigest()[:8]
+        return digest_of(self, data)
+
+
+def digest_of(recipe: "DataclassInstance", data: str) -> str:
+    """Eight characters that differ whenever a recipe, any dataclass, or its data differ."""
+    told = json.dumps([asdict(recipe), data], sort_keys=True)
+    return hashlib.sha256(told.encode()).hexdigest()[:8]
 
 
 # What the profiles change: sizes and step lengths, never code paths. The fast profile shrinks the network and takes

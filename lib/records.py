@@ -133,12 +133,21 @@ def load(name: str, folder: Path = RECORDS) -> dict[str, Any]:
     Raises:
         PlatesError: it has not been made, or its file is damaged.
     """
-    path = folder / f"{name}.json"
+    return read_record(folder, name, {"identity", "recipe", "log"}, "runs")
+
+
+def read_record(folder: Path, name: str, needed: set[str], command: str) -> dict[str, Any]:
+    """The record ``name`` of a folder, which ``python -m lib COMMAND NAME`` makes and which has the keys ``needed``.
+
+    Raises:
+        PlatesError: it has not been made, or its file is damaged.
+    """
+    path, remedy = folder / f"{name}.json", f"`python -m lib {command} {name}`"
     if not path.exists():
-        raise PlatesError(f"{path.name}: no such record; `python -m lib runs {name}` makes it.")
+        raise PlatesError(f"{path.name}: no such record; {remedy} makes it.")
     found = read_json(path)
-    if not isinstance(found, dict) or found.get("name") != name or not {"identity", "recipe", "log"} <= found.keys():
-        raise PlatesError(f"{path.name} is no whole record of {name}; delete it and run `python -m lib runs {name}`.")
+    if not isinstance(found, dict) or found.get("name") != name or not needed <= found.keys():
+        raise PlatesError(f"{path.name} is no whole record of {name}; delete it and run {remedy}.")
     return found
 
 

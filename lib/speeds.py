@@ -92,9 +92,8 @@ def stage_times(frame: bytes, count: int, repeats: int = 20) -> dict[str, np.nda
         picture = decode(frame, "frame")
         background = concealer.probability(picture.rgb).copy()
         height, width = background.shape
-        background[
-            height // 2 : height // 2 + 30, width // 2 : width // 2 + 100
-        ] = -1e-4  # a plate, whatever weights say
+        middle = (slice(height // 2, height // 2 + 30), slice(width // 2, width // 2 + 100))
+        background[middle] = -1e-4  # a plate, whatever the weights say
         mask = concealer.mask_from(background)
         works: dict[str, Callable[[], Any]] = {
             "decode": lambda: decode(frame, "frame"),
@@ -126,9 +125,8 @@ def report(frame: bytes, repeats: int = 20) -> None:
     """Print every time and memory of this module, for an encoded frame."""
     counts = (1, 2)
     for side in SIDES:
-        print(
-            f"\none picture of {side}x{side}, median ms (10 to 90 %)        1 thread              2 threads   peak MiB"
-        )
+        title = f"one picture of {side}x{side}, median ms (10 to 90 %)"
+        print(f"\n{title:<52}{'1 thread':<22}{'2 threads':<13}peak MiB")
         taken = [network_times(side, count, repeats) for count in counts]
         for name in taken[0]:
             shown = "   ".join(spread(each[name]) for each in taken)

@@ -169,10 +169,15 @@ def fit(rgb: np.ndarray, longest: int = LONGEST, stride: int = STRIDE) -> tuple[
     Returns:
         The picture, and by how much it was scaled.
     """
-    height, width = rgb.shape[:2]
-    scale = longest / max(height, width)
-    if scale != 1:
-        size = (max(1, round(width * scale)), max(1, round(height * scale)))
-        rgb = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+    rgb, scale = scale_to(rgb, longest)
     down, right = -rgb.shape[0] % stride, -rgb.shape[1] % stride
     return cv2.copyMakeBorder(rgb, 0, down, 0, right, cv2.BORDER_CONSTANT, value=(GREY,) * 3), scale
+
+
+def scale_to(rgb: np.ndarray, longest: int) -> tuple[np.ndarray, float]:
+    """A picture uint8 ``(H, W, 3)`` with its longer side made ``longest`` pixels; and by how much it was scaled."""
+    height, width = rgb.shape[:2]
+    scale = longest / max(height, width)
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    way = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    return (rgb if scale == 1 else cv2.resize(rgb, size, interpolation=way)), scale

@@ -107,6 +107,14 @@ def test_few_pictures_make_as_many_steps(plates: DatasetDict, tmp_path: Path) ->
     assert (told["photographs"], told["steps"]) == (2, 60)
 
 
+def test_scenes_alone_need_no_photograph_to_train(
+    plates: DatasetDict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lib.shipping.load_plates", lambda *_, **__: {"train": plates["train"]})
+    told = make_contest(Trial("alone", "alone", "scenes-only", COMPACT, pictures=0, scenes=8), plates, tmp_path)
+    assert (told["photographs"], told["scenes"], told["steps"]) == (0, 8, 60)
+
+
 def test_a_source_left_out_is_tested_alone(plates: DatasetDict) -> None:
     trial = Trial("without", "here", "sources", COMPACT, without="here")
     splits, test = splits_of(trial, plates)

@@ -77,6 +77,10 @@ def test_weights_that_are_not_the_shipped_ones_are_refused(plates: DatasetDict, 
     with pytest.raises(PlatesError, match=r"platenet\.safetensors: is not a whole checkpoint of ours"):
         Segmenter.load()
     ship(run, {"threshold": 0.5, "growth": 0.1}, path)
+    (path.parent / "SHA256SUMS").write_bytes(b"\xff one two three")
+    with pytest.raises(PlatesError, match=r"platenet\.safetensors: is not the file that was shipped"):
+        Segmenter.load()
+    ship(run, {"threshold": 0.5, "growth": 0.1}, path)
     path.rename(path.with_name("other.safetensors"))
     with pytest.raises(PlatesError, match=r"other\.safetensors: is not the file that was shipped"):
         Segmenter.load()
