@@ -4,13 +4,10 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lib.settings import PlatesError, device, settings
 from lib.transforms import SMALLEST_CROP
-
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
 
 
 @dataclass(frozen=True)
@@ -75,7 +72,7 @@ class Recipe:
         return digest_of(self, data)
 
 
-def digest_of(recipe: "DataclassInstance", data: str) -> str:
+def digest_of(recipe: Any, data: str) -> str:
     """Eight characters that differ whenever a recipe, any dataclass, or its data differ."""
     told = json.dumps([asdict(recipe), data], sort_keys=True)
     return hashlib.sha256(told.encode()).hexdigest()[:8]
