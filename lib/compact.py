@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from lib import processes
@@ -32,7 +32,7 @@ class CompactRecipe:
         epochs, batch: passes over the pictures, one crop of each a pass; crops a step.
         learning_rate, weight_decay: of AdamW; the rate rises over the first twentieth and falls to 0 as a cosine.
         crop: how crops are drawn.
-        plate, tversky, missed: for `lib.overlap.overlap_loss`.
+        plate, tversky, missed, presence: for `lib.overlap.overlap_loss`.
         small: how strongly small plates are lifted (`lib.crops.targets`).
         average: the share of the averaged weights that stays at each step; 0 keeps the last weights alone.
         clip, clip_at: gradients clipped by ``"norm"``, ``"value"`` or ``""``.
@@ -50,6 +50,7 @@ class CompactRecipe:
     plate: float = 3.0
     tversky: float = 1.0
     missed: float = 0.7
+    presence: float = 0.0
     small: float = 0.5
     average: float = 0.999
     clip: str = "norm"
@@ -68,6 +69,7 @@ class CompactRecipe:
             ("plate", 0 < self.plate < math.inf, "a finite number above 0"),
             ("tversky", 0 <= self.tversky < math.inf, "a finite number of at least 0"),
             ("missed", 0 <= self.missed <= 1, "a share from 0 to 1"),
+            ("presence", 0 <= self.presence < math.inf, "a finite number of at least 0"),
             ("small", 0 <= self.small <= 2, "an exponent from 0 to 2"),
             ("average", 0 <= self.average < 1, "a share from 0 to less than 1"),
             ("clip_at", self.clip_at > 0, "a number above 0"),
@@ -84,16 +86,26 @@ class CompactRecipe:
 class CompactTrainer(Trainer):
     """`lib.trainer.Trainer` with this module's recipe: the same steps, log and checkpoints.
 
-    ``model`` is the averaged network, which is measured and saved; ``network`` is the one that learns.
+    ``model`` is the averaged network, which is measured and saved; ``network`` is the one that learns, from ``start``
+    where that is given.
     """
 
-    def __init__(self, recipe: CompactRecipe, train: Gallery, validation: Gallery, test: Gallery | None = None) -> None:
+    def __init__(
+        self,
+        recipe: CompactRecipe,
+        train: Gallery,
+        validation: Gallery,
+        test: Gallery | None = None,
+        start: nn.Module | None = None,
+    ) -> None:
         processes.keep_memory()
         seed_everything(recipe.seed)
         self.recipe, self.device = recipe, device()
         self.precision = fast_precision(self.device)
         self.train, self.validation, self.test = train.sample(recipe.pictures, recipe.seed), validation, test
         self.network = build(recipe.model, **recipe.options).to(self.device, memory_format=torch.channels_last)
+        if start is not None:
+            self.network.load_state_dict(start.state_dict())
         self.average = AveragedModel(self.network, avg_fn=self._averaged, use_buffers=True)
         self.model = self.average.module
         self.optimiser = torch.optim.AdamW(
@@ -125,7 +137,7 @@ class CompactTrainer(Trainer):
 
     def _loss(self, odds: Tensor, share: Tensor, weight: Tensor) -> Tensor:
         recipe = self.recipe
-        return overlap_loss(odds, share, weight, recipe.plate, recipe.tversky, recipe.missed)
+        return overlap_loss(odds, share, weight, recipe.plate, recipe.tversky, recipe.missed, recipe.presence)
 
     def rate(self, step: int) -> float:
         """The learning rate of ``step``: a straight rise over the first twentieth, then half a cosine to 0."""
@@ -139,11 +151,11 @@ class CompactTrainer(Trainer):
         """Loss and `lib.trainer.pixel_scores` on whole pictures, at a quarter of their size, as ``NAME_*``."""
         self.model.eval()
         accumulator, total = Accumulator(), 0.0
-        for pixels, outlines in zip(pictures.pixels, pictures.outlines, strict=True):
-            picture, scale = fit(pixels)
+        for pixels, outlines, ignored in zip(pictures.pixels, pictures.outlines, pictures.ignored, strict=True):
+            picture, scale = fit(pixels, self.recipe.crop.longest)
             share, weight = (
                 torch.from_numpy(part)[None, None].to(self.device)
-                for part in targets(outlines * scale, picture.shape[:2], self.recipe.small)
+                for part in targets(outlines * scale, picture.shape[:2], self.recipe.small, ignored * scale)
             )
             with self.autocast():
                 odds = self.model.coarse(to_input(torch.from_numpy(picture).permute(2, 0, 1)[None].to(self.device)))

@@ -5,7 +5,7 @@ A crop is a function of its picture and its seed alone, whatever the batch, the 
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -28,17 +28,21 @@ class Crop:
 
     Attributes:
         side: side of the square crop in pixels, a multiple of 32.
-        zoom: least and greatest zoom, on top of the one that brings the picture's longer side to `LONGEST`.
+        longest: the longer side that pictures are looked at with, in pixels; also where the network is used.
+        zoom: least and greatest zoom, on top of the one that brings the picture's longer side to ``longest``.
         anywhere: share of the crops laid, closer than the picture's own zoom, where no plate is, as far as five
             tries find such a place; the others hold one of the picture's plates.
+        closer: the former are taken up to this many times closer still.
         turn: standard deviation of the turn, in degrees.
         bend: greatest shear, stretch and perspective, as a share.
         light: whether to change light, colour, sharpness, noise and compression.
     """
 
     side: int = 320
+    longest: int = LONGEST
     zoom: tuple[float, float] = (0.5, 1.7)
     anywhere: float = 0.3
+    closer: float = 1.0
     turn: float = 5.0
     bend: float = 0.15
     light: bool = True
@@ -46,19 +50,24 @@ class Crop:
     def __post_init__(self) -> None:
         for name, usable, range_ in (  # written so that NaN, which compares false, is refused
             ("side", self.side >= STRIDE and self.side % STRIDE == 0, f"a multiple of {STRIDE}"),
+            ("longest", self.longest >= STRIDE, f"{STRIDE} pixels or more"),
             ("zoom", 0 < self.zoom[0] <= self.zoom[1], "two numbers above 0, the smaller first"),
             ("anywhere", 0 <= self.anywhere <= 1, "a share from 0 to 1"),
+            ("closer", self.closer >= 1, "1 or more"),
             ("turn", 0 <= self.turn <= 30, "degrees from 0 to 30"),
             ("bend", 0 <= self.bend <= 0.5, "a share from 0 to 0.5"),
         ):
             if not usable:
                 raise PlatesError(f"{name}={getattr(self, name)} gives no crop; use {range_}.")
 
-    def __call__(self, pixels: np.ndarray, outlines: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
-        """One crop of a picture uint8 ``(H, W, 3)`` with outlines ``(K, 4, 2)`` in its pixels.
+    def __call__(
+        self, pixels: np.ndarray, outlines: np.ndarray, seed: int, *others: np.ndarray
+    ) -> tuple[np.ndarray, ...]:
+        """One crop of a picture uint8 ``(H, W, 3)`` with the plates' outlines ``(K, 4, 2)`` in its pixels.
 
         Returns:
-            uint8 ``(side, side, 3)`` and the plates' outlines in it, float32 ``(K, 4, 2)``.
+            uint8 ``(side, side, 3)`` and the plates' outlines in it, float32 ``(K, 4, 2)``; then ``others``, outlines
+            that have no say in where the crop lies.
         """
         rng = np.random.default_rng(seed)
         matrix = self._place(pixels.shape[:2], outlines, rng)
@@ -71,13 +80,16 @@ class Crop:
         crop = cv2.warpPerspective(
             source, _centres(way), (self.side, self.side), flags=cv2.INTER_LINEAR, borderValue=(GREY,) * 3
         )
-        moved = cv2.perspectiveTransform(outlines.reshape(1, -1, 2), matrix) if len(outlines) else outlines
-        return (change_light(crop, rng) if self.light else crop), moved.reshape(-1, 4, 2).astype(np.float32)
+        moved = (
+            cv2.perspectiveTransform(each.reshape(1, -1, 2), matrix).reshape(-1, 4, 2) if len(each) else each
+            for each in (outlines, *others)
+        )
+        return (change_light(crop, rng) if self.light else crop), *(each.astype(np.float32) for each in moved)
 
     def _place(self, shape: tuple[int, int], outlines: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """The matrix (3, 3) from picture to crop, in pixels whose corners are whole numbers."""
         height, width = shape
-        own = LONGEST / max(shape)
+        own = self.longest / max(shape)
         zoom = own * np.exp(rng.uniform(*np.log(self.zoom)))
         if len(outlines) and rng.random() >= self.anywhere:
             plate = outlines[rng.integers(len(outlines))]
@@ -86,6 +98,8 @@ class Crop:
             centre = (low + high) / 2 + rng.uniform(-0.45, 0.45, 2) * (self.side / zoom - (high - low)).clip(0)
         else:
             zoom = max(zoom, own)
+            if self.closer > 1:
+                zoom *= np.exp(rng.uniform(0, np.log(self.closer)))
             tries = (rng.uniform(0, (width, height)) for _ in range(5))
             for centre in tries:
                 if not len(outlines) or (abs(outlines - centre).max(2).min(1) > self.side / zoom / 2).all():
@@ -151,7 +165,9 @@ def change_light(crop: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return np.ascontiguousarray(crop)
 
 
-def targets(outlines: np.ndarray, shape: tuple[int, int], small: float = 0.5) -> tuple[np.ndarray, np.ndarray]:
+def targets(
+    outlines: np.ndarray, shape: tuple[int, int], small: float = 0.5, ignored: Sequence[np.ndarray] = ()
+) -> tuple[np.ndarray, np.ndarray]:
     """What the network is to answer for a crop, and how much each pixel weighs.
 
     Args:
@@ -159,18 +175,22 @@ def targets(outlines: np.ndarray, shape: tuple[int, int], small: float = 0.5) ->
         shape: height and width of the crop, multiples of 4.
         small: how strongly a small plate's pixels are lifted: by (reference area / its area) to this power, at
             least 1 and at most 6. 0 lifts none.
+        ignored: outlines ``(K, 4, 2)`` of regions that weigh nothing, where no plate is known in them.
 
     Returns:
         float32 ``(H / 4, W / 4)`` twice: each pixel's share of plate, and its weight, 1 off the plates.
     """
     coarse = (shape[1] // COARSE, shape[0] // COARSE)  # as OpenCV takes sizes
     plates, weight = np.zeros(shape, np.uint8), np.ones(coarse[::-1], np.float32)
+    for outline in ignored:
+        _paint(weight, outline / COARSE - 0.5, 0.0)
     for outline in sorted(outlines, key=cv2.contourArea, reverse=True):  # where two overlap, the smaller one's weight
         lift = float(np.clip((REFERENCE_AREA / max(cv2.contourArea(outline), 1.0)) ** small, 1, 6))
         # OpenCV's whole numbers are the centres of pixels, ours their corners: half a pixel off, large or coarse
         _paint(plates, outline - 0.5, 255)
         _paint(weight, outline / COARSE - 0.5, lift)
-    return cv2.resize(plates, coarse, interpolation=cv2.INTER_AREA).astype(np.float32) / 255, weight
+    share = cv2.resize(plates, coarse, interpolation=cv2.INTER_AREA).astype(np.float32) / 255
+    return share, np.where((share > 0) & (weight == 0), 1, weight)  # a plate's rim is known, whatever lies about it
 
 
 def _paint(canvas: np.ndarray, outline: np.ndarray, value: float) -> None:
@@ -187,8 +207,8 @@ def crop_batches(
     """One epoch: uint8 pictures ``(B, 3, S, S)``, targets and weights ``(B, 1, S/4, S/4)``, made a batch ahead."""
 
     def draw(index: int, own: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        pixels, outlines = crop(gallery.pixels[index], gallery.outlines[index], own)
-        return pixels, *targets(outlines, (crop.side, crop.side), small)
+        pixels, outlines, ignored = crop(gallery.pixels[index], gallery.outlines[index], own, gallery.ignored[index])
+        return pixels, *targets(outlines, (crop.side, crop.side), small, ignored)
 
     def gather(pair: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
         drawn = [draw(*each) for each in zip(*(part.tolist() for part in pair), strict=True)]

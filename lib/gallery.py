@@ -26,23 +26,28 @@ class Gallery:
     Attributes:
         pixels: uint8 ``(H, W, 3)`` RGB each, the longer side at most `lib.transforms.LONGEST`.
         outlines: float32 ``(K, 4, 2)`` each: the plates' quadrilaterals where known, else their boxes, in pixels of
-            the stored picture; regions to ignore are left out.
+            the stored picture.
+        ignored: float32 ``(K, 4, 2)`` each: regions of which nobody says whether they are plates.
         sources: where each is from.
     """
 
     pixels: list[np.ndarray]
     outlines: list[np.ndarray]
+    ignored: list[np.ndarray]
     sources: list[str]
 
     def __len__(self) -> int:
         return len(self.pixels)
 
     def __add__(self, other: "Gallery") -> "Gallery":
-        return Gallery(self.pixels + other.pixels, self.outlines + other.outlines, self.sources + other.sources)
+        return Gallery(*(one + two for one, two in zip(self._parts(), other._parts(), strict=True)))
+
+    def _parts(self) -> tuple[list, ...]:
+        return self.pixels, self.outlines, self.ignored, self.sources
 
     def select(self, keep: Sequence[int]) -> "Gallery":
         """Some of the pictures."""
-        return Gallery(*([part[i] for i in keep] for part in (self.pixels, self.outlines, self.sources)))
+        return Gallery(*([part[i] for i in keep] for part in self._parts()))
 
     def sample(self, limit: int | None, seed: int) -> "Gallery":
         """At most ``limit`` of the pictures, the very ones that `lib.pictures.Pictures.sample` draws."""
@@ -51,8 +56,9 @@ class Gallery:
     def fingerprint(self) -> str:
         """Sixteen characters that tell these pictures from others: of shapes, outlines and one pixel in 256."""
         told = hashlib.sha256()
-        for pixels, outlines in zip(self.pixels, self.outlines, strict=True):
-            told.update(np.array(pixels.shape).tobytes() + pixels[::16, ::16].tobytes() + outlines.tobytes())
+        for pixels, *outlines in zip(self.pixels, self.outlines, self.ignored, strict=True):
+            told.update(np.array(pixels.shape).tobytes() + pixels[::16, ::16].tobytes())
+            told.update(b"".join(each.tobytes() for each in outlines))
         return told.hexdigest()[:16]
 
     @classmethod
@@ -64,7 +70,7 @@ class Gallery:
         """
         rows = split.remove_columns("image")
 
-        def decode(index: int) -> tuple[np.ndarray, np.ndarray]:
+        def decode(index: int) -> tuple[np.ndarray, ...]:
             row = rows[index]
             scale = min(1.0, longest / max(row["width"], row["height"]))
             size = (max(1, round(row["width"] * scale)), max(1, round(row["height"] * scale)))
@@ -75,10 +81,10 @@ class Gallery:
                 told = f"{row['file_name']}: cannot be decoded ({error}); replace the file or remove its entry."
                 raise PlatesError(told) from error
             stretch = (size[0] / row["width"], size[1] / row["height"])
-            plates = [plate.outline * stretch for plate in plates_of(row) if not plate.iscrowd]
-            return pixels, np.array(plates, dtype=np.float32).reshape(-1, 4, 2)
+            told = plates_of(row)
+            outlines = ([each.outline * stretch for each in told if each.iscrowd == group] for group in (False, True))
+            return pixels, *(np.array(part, dtype=np.float32).reshape(-1, 4, 2) for part in outlines)
 
         with ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow lets go of the interpreter while it works
             decoded = list(pool.map(decode, range(len(split))))
-        pixels, outlines = ([each[part] for each in decoded] for part in (0, 1))
-        return cls(pixels, outlines, list(rows["source"]))
+        return cls(*([each[part] for each in decoded] for part in range(3)), list(rows["source"]))

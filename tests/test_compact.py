@@ -26,7 +26,8 @@ def gallery(count: int, seed: int) -> Gallery:
     random = np.random.default_rng(seed)
     drawn = [scene(random, 320, 240) for _ in range(count)]
     boxes = (np.array([[[x, y], [x + w, y], [x + w, y + h], [x, y + h]]], np.float32) for _, (x, y, w, h) in drawn)
-    return Gallery([rgb for rgb, _ in drawn], list(boxes), ["here"] * count)
+    none = [np.zeros((0, 4, 2), np.float32)] * count
+    return Gallery([rgb for rgb, _ in drawn], list(boxes), none, ["here"] * count)
 
 
 TRAIN, VALID = gallery(8, 1), gallery(3, 2)
@@ -102,6 +103,14 @@ def test_killed_and_resumed_it_ends_with_the_same_weights(tmp_path: Path, monkey
     assert all(torch.equal(a, b) for a, b in pairs)
 
 
+def test_it_goes_on_from_where_another_ended() -> None:
+    first = train(replace(RECIPE, epochs=1))
+    trainer = CompactTrainer(replace(RECIPE, epochs=1, seed=5), TRAIN, VALID, start=first.model)
+    for model in (trainer.network, trainer.model):
+        pairs = zip(model.state_dict().values(), first.model.state_dict().values(), strict=True)
+        assert all(torch.equal(a, b) for a, b in pairs)
+
+
 def test_the_rate_rises_then_falls() -> None:
     trainer = CompactTrainer(replace(RECIPE, epochs=20), TRAIN, VALID)  # 40 steps, of which 2 rise
     rates = [trainer.rate(step) for step in range(41)]
@@ -117,6 +126,12 @@ def test_unusable_values_are_named() -> None:
         Crop(side=100)
     with pytest.raises(PlatesError, match=r"anywhere=1\.5"):
         Crop(anywhere=1.5)
+    with pytest.raises(PlatesError, match=r"closer=0\.5"):
+        Crop(closer=0.5)
+    with pytest.raises(PlatesError, match="longest=8"):
+        Crop(longest=8)
+    with pytest.raises(PlatesError, match="presence=-1"):
+        replace(RECIPE, presence=-1.0)
     with pytest.raises(PlatesError, match="average=1"):
         replace(RECIPE, average=1.0)
     with pytest.raises(PlatesError, match="learning_rate=nan"):

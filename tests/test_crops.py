@@ -86,6 +86,44 @@ def test_other_light_keeps_shape_and_kind() -> None:
     assert changed.shape == (360, 480, 3) and changed.dtype == np.uint8
 
 
+def test_what_is_in_doubt_weighs_nothing_unless_a_plate_is_known_there() -> None:
+    plate = np.array([[[40, 40], [80, 40], [80, 56], [40, 56]]], np.float32)
+    doubt = np.array([[[60, 40], [120, 40], [120, 56], [60, 56]]], np.float32)
+    share, weight = targets(plate, (160, 160), small=0.0, ignored=doubt)
+    assert weight[10:14, 21:29].max() == 0  # right of the plate
+    assert weight[share > 0].min() == 1 and weight[:9].min() == 1
+
+
+def test_what_is_in_doubt_moves_with_the_picture() -> None:
+    for seed in range(10):
+        crop = Crop(light=False)
+        pixels, outlines, same, none = crop(street(), PLATE, seed, PLATE, np.zeros((0, 4, 2), np.float32))
+        assert np.array_equal(outlines, same) and none.shape == (0, 4, 2)
+        assert np.array_equal(pixels, crop(street(), PLATE, seed)[0])
+
+
+def test_plate_free_crops_come_closer() -> None:
+    """A grid of one dark pixel in 20: fewer of them are seen, the closer the crop."""
+    rgb = np.full((480, 640, 3), 255, np.uint8)
+    rgb[::20, ::20] = 0
+
+    def dots(closer: float) -> float:
+        crop = Crop(side=160, anywhere=1.0, closer=closer, zoom=(1.0, 1.0), turn=0.0, bend=0.0, light=False)
+        none = np.zeros((0, 4, 2), np.float32)
+        return float(np.mean([(255 - crop(rgb, none, seed)[0].astype(float)).sum() / 765 for seed in range(30)]))
+
+    # a dot of one pixel covers zoom^2 pixels, and 1 / zoom^2 as many dots are seen: the ink is the same
+    assert dots(1.0) == pytest.approx(64, rel=0.1) and dots(4.0) == pytest.approx(64, rel=0.25)
+
+    def spread(closer: float) -> float:
+        crop = Crop(side=160, anywhere=1.0, closer=closer, zoom=(1.0, 1.0), turn=0.0, bend=0.0, light=False)
+        far = np.array([[[-400, -400], [-300, -400], [-300, -300], [-400, -300]]], np.float32)
+        moved = [crop(rgb, far, seed)[1][0] for seed in range(30)]
+        return float(max(np.ptp(each[:, 0]) for each in moved))
+
+    assert spread(1.0) == pytest.approx(100, rel=1e-3) and 200 < spread(4.0) <= 401
+
+
 def test_batches_are_the_same_on_one_thread_and_many() -> None:
     rows = split(*(row(i, Image.fromarray(street()), [[200, 150, 80, 30]]) for i in range(5)))
     gallery = Gallery.from_dataset(rows)

@@ -27,9 +27,12 @@ def test_large_pictures_shrink_with_their_outlines_and_small_ones_stay() -> None
     assert np.array_equal(gallery.pixels[1], np.array(image(64, 48)))
 
 
-def test_regions_to_ignore_are_left_out_and_pictures_without_plates_kept() -> None:
+def test_regions_to_ignore_are_no_plates_and_pictures_without_plates_kept() -> None:
     gallery = Gallery.from_dataset(split(row(0, image(64, 48), [[1.0, 1.0, 9.0, 9.0]], iscrowd=[True])))
     assert len(gallery) == 1 and gallery.outlines[0].shape == (0, 4, 2)
+    assert gallery.ignored[0].tolist() == [[[1, 1], [10, 1], [10, 10], [1, 10]]]
+    bare = Gallery(gallery.pixels, gallery.outlines, gallery.outlines, gallery.sources)
+    assert bare.fingerprint() != gallery.fingerprint()
 
 
 def test_sampling_draws_what_pictures_draws_and_the_fingerprint_tells() -> None:
