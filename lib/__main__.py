@@ -5,6 +5,7 @@ import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from lib.settings import PlatesError, someone_watches
 
@@ -13,11 +14,16 @@ def conceal(options: argparse.Namespace) -> int:
     """Conceal files and folders; 1 where a picture could not be read."""
     from lib.conceal import Concealer, conceal_files
 
-    concealer = Concealer.load(options.method, options.weights, options.threshold, options.growth, options.mode)
+    concealer = Concealer.load(**point_of(options), mode=options.mode)
     print(concealer.segmenter.say())
     report = conceal_files(options.inputs, options.out, concealer, options.report, someone_watches())
     print(report.text())
     return report.exit_code
+
+
+def point_of(options: argparse.Namespace) -> dict[str, Any]:
+    """What `_method`'s options say, for `lib.conceal.Concealer.load`."""
+    return {key: getattr(options, key) for key in ("method", "weights", "threshold", "growth", "sure")}
 
 
 def evaluate(options: argparse.Namespace) -> int:
@@ -30,7 +36,7 @@ def evaluate(options: argparse.Namespace) -> int:
 
     check_report(options.json, REPORT_KEYS)  # hours of work must not end in a file that cannot be written
     split = load_folder(options.folder, options.split)
-    concealer = Concealer.load(options.method, options.weights, options.threshold, options.growth)
+    concealer = Concealer.load(**point_of(options))
     print(concealer.segmenter.say())
     measured = measure(split, concealer, someone_watches())
     told = report(measured, concealer, data=options.folder.resolve().name, split=options.split)
@@ -57,7 +63,7 @@ def train_platenet(options: argparse.Namespace) -> None:
     """Train the compact network on the data and on rendered scenes; ``--ship`` puts it where `conceal` finds it."""
     from lib import processes
     from lib.data import load_plates
-    from lib.shipping import choose_point, compact_recipe, ship, train_compact
+    from lib.shipping import choose_point, compact_recipe, ship, train_stages
 
     given = ("epochs", "batch", "learning_rate", "pictures", "seed")
     changes = {key: getattr(options, key) for key in given if getattr(options, key) is not None}
@@ -65,12 +71,12 @@ def train_platenet(options: argparse.Namespace) -> None:
         if getattr(options, key) is not None:
             raise PlatesError(f"--{key} is for the paper's networks; platenet has its own, see lib.compact.")
     plates = load_plates()
-    run = train_compact(options.name or "platenet", compact_recipe(options.preset, **changes), plates, options.scenes)
+    run = train_stages(options.name or "platenet", compact_recipe(options.preset, **changes), plates, options.scenes)
     if processes.rank() == 0:
         print(run.say())
         point = choose_point(run, plates)
         print(", ".join(f"{key} {value}" for key, value in point.items()))
-        print(f"weights in {ship(run, point) if options.ship else run.folder / 'best.safetensors'}")
+        print(f"weights in {ship(run, point, plates) if options.ship else run.folder / 'best.safetensors'}")
 
 
 def train_of_the_paper(options: argparse.Namespace) -> None:
@@ -218,6 +224,7 @@ def _method(one: argparse.ArgumentParser) -> None:
     one.add_argument("--weights", type=Path, help="a .safetensors file (default: the repository's, else the newest)")
     one.add_argument("--threshold", type=float, help="conceal where P(background) is below this; higher covers more")
     one.add_argument("--growth", type=float, help="grow regions by this share of their own height")
+    one.add_argument("--sure", type=float, help="skip regions where P(background) is nowhere below this; 1 skips none")
 
 
 def main(arguments: list[str] | None = None) -> int:

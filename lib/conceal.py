@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -14,7 +15,7 @@ from tqdm import tqdm
 from lib.colour import view8
 from lib.files import atomic
 from lib.images import MAX_BYTES, Picture, PictureError, decode, encode, pixels_of
-from lib.masks import fill_holes, grow, quadrilaterals
+from lib.masks import fill_holes, grow, quadrilaterals, reaching
 from lib.outputs import REPORT, Entry, Report, check_outputs, earlier_outputs, find_pictures, refusal, weights_of
 from lib.redact import MODES, redact
 from lib.settings import PlatesError
@@ -57,6 +58,9 @@ class Concealer:
         segmenter: from (H, W, 3) uint8 RGB to (H, W) P(background), with ``name``, ``threshold`` and ``growth``.
         threshold: conceal where P(background) is below it, 0 (nothing) to 1; None: the segmenter's.
         growth: grow each region by this many of its heights, at least 0; None: the segmenter's.
+        sure: of the regions below the threshold only those count in which P(background) somewhere falls below this, 0
+            to 1: how far a plate reaches and whether there is one are two questions (the two thresholds of Canny 1986,
+            *A computational approach to edge detection*, section VII). 1 asks nothing more; None: the segmenter's.
         mode: one of `lib.redact.MODES`.
         method: what reports call the way.
 
@@ -71,6 +75,7 @@ class Concealer:
         growth: float | None = None,
         mode: str = "fill",
         method: str = "segment",
+        sure: float | None = None,
     ) -> None:
         self.segmenter, self.mode, self.method = segmenter, mode, method
         threshold = segmenter.threshold if threshold is None else threshold
@@ -81,23 +86,20 @@ class Concealer:
             )
         self.threshold = float(threshold)
         self.growth = float(segmenter.growth if growth is None else growth)
-        if not 0 <= self.threshold <= 1:
-            raise PlatesError(f"threshold {self.threshold:g} is not in 0..1; give a share such as 0.1.")
+        self.sure = float(getattr(segmenter, "sure", 1.0) if sure is None else sure)
+        for name in ("threshold", "sure"):
+            if not 0 <= (given := getattr(self, name)) <= 1:
+                raise PlatesError(f"{name} {given:g} is not in 0..1; give a share such as 0.1.")
         if not 0 <= self.growth < float("inf"):
             raise PlatesError(f"growth {self.growth:g} is not 0 or more; give a share of a plate's height such as 0.2.")
         if mode not in MODES:
             raise PlatesError(f"mode {mode!r} is unknown; use one of {', '.join(MODES)}.")
 
     @classmethod
-    def load(
-        cls,
-        method: str = "segment",
-        weights: Path | None = None,
-        threshold: float | None = None,
-        growth: float | None = None,
-        mode: str = "fill",
-    ) -> "Concealer":
+    def load(cls, method: str = "segment", weights: Path | None = None, **given: Any) -> "Concealer":
         """A concealer with trained weights (None: those in the repository, else the newest that were trained).
+
+        ``given``: threshold, growth, sure and mode, as for the class.
 
         Raises:
             PlatesError: unknown method, no usable weights, or a value out of its range.
@@ -106,7 +108,7 @@ class Concealer:
             raise PlatesError(f"method {method!r} is unknown; use one of {', '.join(METHODS)}.")
         module, name = METHODS[method]
         segmenter = getattr(importlib.import_module(module), name).load(weights)
-        return cls(segmenter, threshold, growth, mode, method)
+        return cls(segmenter, method=method, **given)
 
     def __call__(self, picture: np.ndarray | Image.Image | bytes, name: str = "picture") -> Concealed:
         """Conceal one picture.
@@ -163,11 +165,14 @@ class Concealer:
         return background
 
     def mask_from(self, background: np.ndarray) -> np.ndarray:
-        """What to conceal, (H, W) bool, given P(background): below the threshold, grown, holes filled.
+        """What to conceal, (H, W) bool, given P(background): below the threshold, somewhere `sure`, grown, filled.
 
-        Every speck counts: dropping the small ones would drop far plates first.
+        A speck counts for what it answers, not for its size: dropping the small ones would drop far plates first.
         """
-        return fill_holes(grow(background < self.threshold, self.growth))
+        mask = background < self.threshold
+        if self.sure < self.threshold:
+            mask = reaching(mask, background < self.sure)
+        return fill_holes(grow(mask, self.growth))
 
 
 def conceal_files(
@@ -202,7 +207,7 @@ def conceal_files(
     ours = earlier_outputs(out) if out.is_dir() else set()
     check_outputs(inputs, pairs, out, ours, *places[1:])
     result = Report(
-        **{key: getattr(concealer, key) for key in ("method", "mode", "threshold", "growth")},
+        **{key: getattr(concealer, key) for key in ("method", "mode", "threshold", "growth", "sure")},
         **weights_of(concealer.segmenter),
         hidden=hidden,
         files=[Entry(relative.as_posix()) for _, relative in pairs],

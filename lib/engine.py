@@ -3,8 +3,6 @@
 import hashlib
 import json
 import platform
-import warnings
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +13,11 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from lib.answers import MARK, runner
 from lib.files import atomic, write_json
 from lib.models import build
-from lib.platenet import STRIDE, Coarse
-from lib.portable import as_portable
 from lib.settings import ROOT, RUNS, WEIGHTS, PlatesError, device
-from lib.transforms import LONGEST, fit, to_input
+from lib.transforms import fit, to_input
 
 SUMS = "SHA256SUMS"  # in the weights' folder, as `sha256sum` writes it: what was shipped is what is loaded
 HOW_TO_SHIP_WEIGHTS = (
@@ -84,6 +81,8 @@ def load_checkpoint(path: Path) -> tuple[nn.Module, dict[str, Any]]:
         raise PlatesError(
             f"{path}: its weights do not fit its model ({told}); remove it, then {HOW_TO_GET_WEIGHTS}."
         ) from error
+    if not model.side:
+        model.longest = card.get("recipe", {}).get("crop", {}).get("longest", model.longest)
     return model.eval(), card
 
 
@@ -131,6 +130,7 @@ class Segmenter:
         name: what reports call it.
         threshold: pixels with P(background) below it are to be concealed; None where nobody has chosen it.
         growth: by how much of its own height each concealed region is to be grown.
+        sure: regions count in which P(background) somewhere falls below it; 1 for all.
         file: the weights file, and from it, wherever it lies:
         weights_sha256: the first 12 digits of the file's SHA-256,
         trained_on: the line that names the training data,
@@ -148,14 +148,18 @@ class Segmenter:
         name: str,
         threshold: float | None = 0.5,
         growth: float = 0.0,
-        longest: int = LONGEST,
+        sure: float = 1.0,
+        longest: int | None = None,
         portable: bool = True,
+        small: Path | None = None,
     ) -> None:
         self.model = model.eval().to(memory_format=torch.channels_last)
-        self.name, self.threshold, self.growth, self.longest = name, threshold, growth, longest
+        self.name, self.threshold, self.growth, self.sure = name, threshold, growth, sure
         self.side = model.side
         self.device = next(model.parameters()).device
-        self.coarse = None if self.side else runner(model, self.device, portable)
+        if not self.side:
+            self.longest = longest or model.longest
+            self.answer = runner(model, self.device, portable, small)
 
     @classmethod
     def load(cls, path: Path | None = None) -> "Segmenter":
@@ -170,7 +174,13 @@ class Segmenter:
         model, card = load_checkpoint(found)
         point = card.get("operating_point") or {}
         name = card.get("name", found.stem)
-        made = cls(model.to(device()), name, point.get("threshold"), point.get("growth", 0.0))
+        small = found.with_suffix(".onnx") if found.with_suffix(".onnx").exists() else None
+        if small:
+            checked(small)
+        told_point = (point.get("threshold"), point.get("growth", 0.0), point.get("sure", 1.0))
+        made = cls(model.to(device()), name, *told_point, small=small)
+        if small and getattr(made.answer, "notes", {MARK: told}).get(MARK) != told:
+            raise PlatesError(f"{small}: was made of other weights than {found.name}; {HOW_TO_SHIP_WEIGHTS}.")
         made.file, made.trained_on, made.epoch = found, card.get("data"), card.get("epoch")
         made.weights_sha256 = told[:12]
         return made
@@ -192,10 +202,9 @@ class Segmenter:
         size, brought to ``longest``; the probabilities are stretched back.
         """
         height, width = rgb.shape[:2]
-        if self.coarse is not None:
+        if not self.side:
             picture, scale = fit(rgb, self.longest)
-            pixels = to_input(torch.from_numpy(picture).permute(2, 0, 1).unsqueeze(0).to(self.device))
-            background = (-self.coarse(pixels)[0, 0].float()).sigmoid().cpu().numpy()
+            background = self.answer(torch.from_numpy(picture)[None].to(self.device))[0].cpu().numpy()
             background = cv2.resize(background, picture.shape[1::-1], interpolation=cv2.INTER_LINEAR)
             background = background[: max(1, round(height * scale)), : max(1, round(width * scale))]
             return cv2.resize(background, (width, height), interpolation=cv2.INTER_LINEAR)
@@ -203,25 +212,6 @@ class Segmenter:
         pictures = torch.from_numpy(square).permute(2, 0, 1).unsqueeze(0).to(self.device)
         background = self.model(to_input(pictures)).softmax(1)[0, 0].float().cpu().numpy()
         return cv2.resize(background, (width, height), interpolation=cv2.INTER_LINEAR)
-
-
-def runner(model: nn.Module, where: torch.device, portable: bool = True) -> Callable[[torch.Tensor], torch.Tensor]:
-    """`lib.platenet.PlateNet.coarse` as fast as it can be had: in ONNX Runtime on a processor, else in PyTorch.
-
-    Where ONNX Runtime is missing or does not start, a warning says so and PyTorch answers.
-    """
-    coarse = Coarse(model).eval()
-    if portable and where.type == "cpu":
-        try:
-            return as_portable(coarse, 2 * STRIDE, any_size=True)
-        except (ImportError, OSError, RuntimeError, PlatesError) as error:
-            told = " ".join(str(error).split())
-            warnings.warn(
-                f"ONNX Runtime cannot be used ({told}); PyTorch takes its place, slower. "
-                "Install the packages of requirements.txt to mend it.",
-                stacklevel=2,
-            )
-    return coarse
 
 
 def fast_precision(where: torch.device) -> torch.dtype:

@@ -27,6 +27,7 @@ FINER = {  # a grid for networks whose regions are sharp, where a twentieth of a
     "thresholds": (0.01, 0.02, 0.035, 0.05, 0.075, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95),
     "growths": (0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4),
 }
+SURES = (1.0, 0.5, 0.4, 0.3, 0.2, 0.15, 0.1, 0.07, 0.05, 0.03, 0.02, 0.01)  # what a region has to reach somewhere
 SWEEP_SIDE = 640  # longer side, pixels, at which operating points are compared
 REPORT_KEYS = frozenset({"data", "method", "weights", "threshold", "growth", "coverage", "by_width", "by_source"})
 
@@ -36,12 +37,13 @@ class Concealing(Protocol):
 
     threshold: float
     growth: float
+    sure: float
 
     def probability(self, rgb: np.ndarray, name: str = "picture") -> np.ndarray:
         """P(background), float (H, W), of a picture, uint8 (H, W, 3), that errors call ``name``."""
 
     def mask_from(self, background: np.ndarray) -> np.ndarray:
-        """What is concealed at the threshold and the growth, bool (H, W)."""
+        """What is concealed at the threshold, the growth and ``sure``, bool (H, W)."""
 
 
 def _pictures(dataset: Dataset) -> Iterator[tuple[Mapping[str, Any], np.ndarray]]:
@@ -93,8 +95,8 @@ def report(accumulator: Accumulator, concealer: Any, *, data: str, split: str | 
 
     Args:
         accumulator: from :func:`evaluate`.
-        concealer: with ``method``, ``threshold``, ``growth`` and ``segmenter`` (``name``; if it has them ``device`` and
-            what `lib.outputs.weights_of` takes).
+        concealer: with ``method``, ``threshold``, ``growth``, ``sure`` and ``segmenter`` (``name``; if it has them
+            ``device`` and what `lib.outputs.weights_of` takes).
         data: the data's name.
         split: the split's name, None where the folder has none.
 
@@ -112,6 +114,7 @@ def report(accumulator: Accumulator, concealer: Any, *, data: str, split: str | 
         "device": "unknown" if device is None else describe_device(device),
         "threshold": concealer.threshold,
         "growth": concealer.growth,
+        "sure": concealer.sure,
         **accumulator.summary(),
         "intervals": {key: told and list(told) for key, told in intervals.items()},
         "by_width": accumulator.by_width(),
@@ -129,24 +132,30 @@ def choose_operating_point(
     growths: Sequence[float] = GROWTHS,
     limit: int | None = 200,
     progress: bool = True,
+    plate_free: Sequence[np.ndarray] = (),
+    alarm_limit: float = 0.2,
 ) -> dict[str, float | int | bool]:
     """The threshold and growth that cover most plates of ``dataset`` (the split ``valid``) within the limits.
 
     The network runs once per picture; its answer is kept at a longer side of at most 640 and 16 bits (0.6 MB), and the
     concealer's own mask of it is measured for points of the grid. A higher threshold conceals more, so each growth's
     highest threshold within the limits is found by bisection. Among these the greatest coverage wins; equal ones are
-    told apart by fewer missed plates, then less stray and false cover.
+    told apart by fewer missed plates, then less stray and false cover. With ``plate_free`` pictures the question
+    whether a region counts at all is settled first: ``sure`` is the highest of `SURES` at which few of them alarm.
 
     Args:
         stray_limit, false_limit: the greatest stray and false cover, shares of pixels.
         margin: how much of a limit may be used, since the test pictures are others.
         thresholds, growths: the grid; a threshold is in (0, 1], a growth at least 0.
         limit: how many pictures to take, evenly spaced. None: all.
+        plate_free: pictures without a plate, uint8 ``(H, W, 3)``; none: ``sure`` stays the concealer's.
+        alarm_limit: the greatest share of these in which something is concealed.
 
     Returns:
-        ``threshold``, ``growth``, what they give here (``coverage``, ``missed``, ``stray_cover``, ``false_cover``), on
-        how many ``images`` and ``plates``, and ``feasible``: False where every point is over a limit; then the point
-        is the one of least stray cover, then least false cover.
+        ``threshold``, ``growth``, ``sure``, what they give here (``coverage``, ``missed``, ``stray_cover``,
+        ``false_cover``; with ``plate_free`` also ``alarms``, the share of these), on how many ``images`` and
+        ``plates``, and ``feasible``: False where every point is over a limit; then the point is the one of least
+        stray cover, then least false cover.
 
     Raises:
         PlatesError: the sample has no plate to choose by, or see :func:`evaluate`.
@@ -167,6 +176,10 @@ def choose_operating_point(
             "No picture of the sample has a plate to choose an operating point by; give labelled pictures."
         )
     candidate = copy.copy(concealer)  # the caller's concealer keeps its own point
+    lowest = np.array([np.min(concealer.probability(rgb, "a plate-free picture")) for rgb in plate_free])
+    if plate_free:
+        few = [sure for sure in SURES if (lowest < sure).mean() <= margin * alarm_limit]
+        candidate.sure = max(few, default=min(SURES))
 
     @cache
     def measure(threshold: float, growth: float) -> dict[str, Any]:
@@ -178,7 +191,10 @@ def choose_operating_point(
         got = accumulator.summary()
         within = got["stray_cover"] <= margin * stray_limit and got["false_cover"] <= margin * false_limit
         told = ("coverage", "missed", "stray_cover", "false_cover", "images", "plates")
-        return {"threshold": threshold, "growth": growth, **{key: got[key] for key in told}, "feasible": within}
+        point = {"threshold": threshold, "growth": growth, "sure": candidate.sure, **{key: got[key] for key in told}}
+        if plate_free:
+            point["alarms"] = float((lowest < min(threshold, candidate.sure)).mean())
+        return {**point, "feasible": within}
 
     points, steps = [], sorted(thresholds)
     for growth in growths:

@@ -54,6 +54,14 @@ def components(mask: np.ndarray) -> Iterator[Component]:
         )
 
 
+def reaching(mask: np.ndarray, seeds: np.ndarray) -> np.ndarray:
+    """The 8-connected components of a mask (H, W) bool that hold at least one pixel of ``seeds``, (H, W) bool."""
+    count, labels = cv2.connectedComponents(mask.view(np.uint8), connectivity=8)
+    kept = np.zeros(count, bool)
+    kept[labels[seeds & mask]] = True
+    return kept[labels]
+
+
 def fill_holes(mask: np.ndarray) -> np.ndarray:
     """A mask (H, W) bool with everything inside its outlines set: what a plate encloses is plate."""
     outlines, _ = cv2.findContours(mask.view(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)

@@ -173,6 +173,7 @@ class Report:
     mode: str
     threshold: float
     growth: float
+    sure: float
     weights: str
     weights_sha256: str | None
     trained_on: str | None

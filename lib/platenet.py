@@ -47,6 +47,7 @@ class PlateNet(nn.Module):
     """
 
     side = None  # takes any size; the paper's networks have theirs here
+    longest = 640  # pixels of the longer side that it looks at best; `lib.engine` sets what it was trained with
 
     def __init__(
         self,

@@ -3,7 +3,7 @@
 import os
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import ModuleType
@@ -55,43 +55,46 @@ class Portable(nn.Module):
         except Exception as error:  # its exceptions are of no public class
             raise PlatesError(f"{path}: ONNX Runtime cannot load it ({error}); export it again.") from error
         self.given = self.session.get_inputs()[0].name
+        self.notes: dict[str, str] = self.session.get_modelmeta().custom_metadata_map
 
     def forward(self, x: Tensor) -> Tensor:
-        """The network's answer to float32 ``(1, 3, side, side)``."""
-        return torch.from_numpy(self.session.run(None, {self.given: np.ascontiguousarray(x.numpy(), np.float32)})[0])
+        """The network's answer to a batch of one, of the type that it was exported with."""
+        return torch.from_numpy(self.session.run(None, {self.given: np.ascontiguousarray(x.numpy())})[0])
 
 
-def export(network: nn.Module, side: int, path: Path, any_size: bool = False) -> Path:
-    """Write ``network``, which takes float32 ``(1, 3, side, side)``, as an ONNX file; returns its path.
+def export(network: nn.Module, example: Tensor, path: Path, varying: Sequence[int] = ()) -> Path:
+    """Write ``network``, which takes what ``example`` is one of, as an ONNX file; returns its path.
 
-    The network is left as it was, on its device and in its mode. ``any_size`` lets height and width vary.
+    The network is left as it was, on its device and in its mode. The axes ``varying`` may have other lengths later.
 
     Raises:
         PlatesError: the folder cannot be written to.
     """
     where, training = next(network.parameters()).device, network.training
-    varying = {"pictures": {2: "height", 3: "width"}} if any_size else None
     try:
         with warnings.catch_warnings(), atomic(path) as temporary:
             warnings.simplefilter("ignore")  # the tracing exporter, which needs no further package, calls itself old
             torch.onnx.export(
                 network.eval().cpu(),
-                (torch.zeros(1, 3, side, side),),
+                (example,),
                 str(temporary),
                 dynamo=False,
                 opset_version=17,
                 input_names=["pictures"],
-                dynamic_axes=varying,
+                dynamic_axes={"pictures": {axis: f"axis {axis}" for axis in varying}} if varying else None,
             )
     finally:
         network.to(where).train(training)
     return path
 
 
-def as_portable(network: nn.Module, side: int, any_size: bool = False) -> Portable:
-    """``network`` in ONNX Runtime, by way of a file that is gone afterwards (the paper's takes 430 MB)."""
+def as_portable(network: nn.Module, side: int) -> Portable:
+    """``network``, which takes float32 ``(1, 3, side, side)``, in ONNX Runtime.
+
+    By way of a file that is gone afterwards (the paper's takes 430 MB).
+    """
     with TemporaryDirectory() as folder:
-        return Portable(export(network, side, Path(folder) / "network.onnx", any_size), side)
+        return Portable(export(network, torch.zeros(1, 3, side, side), Path(folder) / "network.onnx"), side)
 
 
 def milliseconds(works: Mapping[str, Callable[[], Any]], repeats: int = 20) -> dict[str, np.ndarray]:

@@ -170,7 +170,7 @@ def compete(
     point = choose_operating_point(
         validation, concealer, limit=limit, thresholds=thresholds, growths=growths, progress=False
     )
-    concealer = Concealer(concealer.segmenter, 0.5, point["growth"], method=concealer.method)
+    concealer = Concealer(concealer.segmenter, 0.5, point["growth"], method=concealer.method, sure=concealer.sure)
     sweep = {threshold: Accumulator() for threshold in sorted(thresholds)}
     found, truths = [], []
     for row in test:

@@ -1,24 +1,31 @@
 """PlateNet as it is shipped: trained on photographs and rendered scenes, its point chosen, its weights put in place."""
 
 from dataclasses import replace
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from datasets import DatasetDict
 
+from lib.answers import quantise
 from lib.compact import CompactRecipe, CompactTrainer
 from lib.conceal import Concealer
 from lib.data import describe, load_plates
-from lib.engine import SUMS, Segmenter, save_checkpoint
+from lib.engine import SUMS, Segmenter, load_checkpoint, save_checkpoint
 from lib.evaluate import FINER, choose_operating_point
 from lib.files import atomic
 from lib.gallery import Gallery
+from lib.platefree import free_crops
 from lib.settings import WEIGHTS, PlatesError, settings, someone_watches
 from lib.training import Run, fit_or_load, set_operating_point
+from lib.transforms import fit
 
 SCENES = 2000  # rendered scenes beside the photographs: exact outlines, and pictures without any plate
 VALIDATION = 160  # pictures that are looked at after each epoch; the operating point is chosen on all
+PLATE_FREE = 300  # parts of validation photographs without a plate that the operating point is chosen with
+CALIBRATION = 60  # training pictures that the ranges of the int8 form are measured on
 SHIPPED = WEIGHTS / "platenet.safetensors"
 
 # What the profiles change: how many pictures and passes, never how.
@@ -26,6 +33,9 @@ PRESETS: dict[str, dict[str, Any]] = {
     "fast": {"epochs": 12, "pictures": 800, "batch": 16},
     "full": {"epochs": 75},
 }
+# After it has learned what a plate is: closer, with more that is none, and asked for every cell.
+SECOND: dict[str, Any] = {"learning_rate": 1.5e-3, "presence": 1.0}
+SECOND_CROP: dict[str, Any] = {"longest": 960, "anywhere": 0.45, "closer": 2.0}
 
 
 def compact_recipe(preset: str | None = None, **changes: Any) -> CompactRecipe:
@@ -40,8 +50,27 @@ def compact_recipe(preset: str | None = None, **changes: Any) -> CompactRecipe:
     return replace(CompactRecipe(), **(PRESETS[name] | changes))
 
 
-def train_compact(name: str, recipe: CompactRecipe, plates: DatasetDict, scenes: int = 0) -> Run:
+def second(recipe: CompactRecipe) -> CompactRecipe:
+    """The recipe of the second stage of a training whose first stage was ``recipe``'s."""
+    epochs = max(1, round(0.8 * recipe.epochs))
+    return replace(recipe, **SECOND, epochs=epochs, crop=replace(recipe.crop, **SECOND_CROP))
+
+
+def train_stages(name: str, recipe: CompactRecipe, plates: DatasetDict, scenes: int = 0) -> Run:
+    """Both stages: the first as ``recipe`` says, then `second` from there, with half as many scenes again.
+
+    Returns, raises: see `train_compact`; the run is the second stage's.
+    """
+    first = train_compact(f"{name}-first", recipe, plates, scenes)
+    return train_compact(name, second(recipe), plates, scenes + scenes // 2, first)
+
+
+def train_compact(
+    name: str, recipe: CompactRecipe, plates: DatasetDict, scenes: int = 0, start: Run | None = None
+) -> Run:
     """Fit or load the compact network on a dataset and, beside it, the first ``scenes`` rendered scenes.
+
+    ``start`` is the run whose network goes on learning; None for a new one.
 
     Returns:
         The run; its data line names both.
@@ -53,8 +82,11 @@ def train_compact(name: str, recipe: CompactRecipe, plates: DatasetDict, scenes:
     if scenes:
         drawn = load_plates("scenes", sizes={"train": scenes, "validation": 1, "test": 1})["train"]
         told, train = f"{told}; {describe(drawn)}", train + Gallery.from_dataset(drawn)
+    if start is not None:
+        told = f"{told}; begun from {start.folder.name}"
     validation = Gallery.from_dataset(plates["validation"]).sample(VALIDATION, recipe.seed)
-    return fit_or_load(name, replace(recipe, pictures=None), train, validation, told, trainer=CompactTrainer)
+    trainer = CompactTrainer if start is None else partial(CompactTrainer, start=start.model)
+    return fit_or_load(name, replace(recipe, pictures=None), train, validation, told, trainer=trainer)
 
 
 def choose_point(run: Run, plates: DatasetDict) -> dict[str, float]:
@@ -62,19 +94,35 @@ def choose_point(run: Run, plates: DatasetDict) -> dict[str, float]:
     point = run.card["operating_point"]
     if point is None:
         concealer = Concealer(Segmenter(run.model, run.card["name"]), threshold=0.5)
-        point = choose_operating_point(plates["validation"], concealer, **FINER, limit=None, progress=someone_watches())
+        point = choose_operating_point(
+            plates["validation"],
+            concealer,
+            **FINER,
+            limit=None,
+            progress=someone_watches(),
+            plate_free=free_crops(plates["validation"], PLATE_FREE),
+        )
         set_operating_point(run, point)
     return point
 
 
-def ship(run: Run, point: dict[str, float], path: Path = SHIPPED) -> Path:
+def ship(run: Run, point: dict[str, float], plates: DatasetDict, path: Path = SHIPPED) -> Path:
     """Put a run's weights in place, in half precision, with a card that holds all but the log of every step.
 
-    The SHA-256 of all weights there are listed beside them, and compared when they are loaded.
+    Beside them their int8 form, ``.onnx``, its ranges measured on training pictures; and the SHA-256 of all weights
+    there, compared when they are loaded.
+
+    Raises:
+        PlatesError: see `lib.answers.quantise`.
     """
     card = {key: value for key, value in run.card.items() if key != "log"}
     save_checkpoint(path, run.model, {**card, "operating_point": point}, half=True)
-    shipped = sorted(path.parent.glob("*.safetensors"))
+    model, _ = load_checkpoint(path)  # as others will: rounded to half precision
+    split = plates["train"]
+    chosen = np.linspace(0, len(split) - 1, min(CALIBRATION, len(split))).astype(int)
+    pictures = (fit(pixels, model.longest)[0] for pixels in Gallery.from_dataset(split.select(chosen)).pixels)
+    quantise(model, pictures, path.with_suffix(".onnx"), sha256(path.read_bytes()).hexdigest())
+    shipped = sorted(each for each in path.parent.iterdir() if each.suffix in (".safetensors", ".onnx"))
     with atomic(path.parent / SUMS) as temporary:
         temporary.write_text("".join(f"{sha256(each.read_bytes()).hexdigest()}  {each.name}\n" for each in shipped))
     return path

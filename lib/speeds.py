@@ -1,6 +1,7 @@
 """Networks side by side: milliseconds a frame on one thread and on several, stages of a photograph, peak memory.
 
-Weights are random: time does not mind. Every network is timed in turns with the others (`lib.portable.milliseconds`).
+Weights are random, since time does not mind, but for the stages, which are the repository's own. Every network is timed
+in turns with the others (`lib.portable.milliseconds`).
 """
 
 import multiprocessing
@@ -10,6 +11,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -18,12 +20,12 @@ from torch import Tensor, nn
 from torchvision.models.detection import ssdlite320_mobilenet_v3_large
 from torchvision.models.detection.transform import GeneralizedRCNNTransform
 
+from lib.answers import quantise, runner
 from lib.conceal import Concealer
-from lib.engine import Segmenter
 from lib.images import decode, encode
 from lib.models import build
-from lib.platenet import Coarse, PlateNet
-from lib.portable import as_portable, milliseconds
+from lib.platenet import PlateNet
+from lib.portable import Portable, as_portable, milliseconds
 from lib.redact import redact
 from lib.ultra import installed, untrained
 
@@ -40,20 +42,42 @@ def ssdlite(side: int) -> nn.Module:
     return model.eval()
 
 
-def contenders(side: int) -> dict[str, Callable[[], nn.Module]]:
-    """Name to a maker of each network that takes float32 ``(1, 3, side, side)``; YOLOv5n where ultralytics is there."""
-    makers: dict[str, Callable[[], nn.Module]] = {
-        "PlateNet, ONNX Runtime": lambda: as_portable(Coarse(PlateNet()), side),
-        "PlateNet, PyTorch": lambda: Coarse(PlateNet()).eval(),
-        "SSDlite MobileNetV3, PyTorch": lambda: ssdlite(side),
+def contenders(side: int) -> dict[str, Callable[[], Callable[[], Any]]]:
+    """Name to a maker of a call that has a network look at one random square of ``side``.
+
+    PlateNet is timed from pixels to probabilities, the others on float32 pictures; YOLOv5n where ultralytics is there.
+    """
+    pixels = np.random.default_rng(0).integers(0, 256, (side, side, 3), np.uint8)
+    bytes_, floats = torch.from_numpy(pixels)[None], torch.rand(1, 3, side, side)
+    cpu = torch.device("cpu")
+    makers: dict[str, Callable[[], Callable[[], Any]]] = {
+        "PlateNet, ONNX Runtime, int8": lambda: calling(_int8(pixels), bytes_),
+        "PlateNet, ONNX Runtime": lambda: calling(runner(PlateNet().eval(), cpu), bytes_),
+        "PlateNet, PyTorch": lambda: calling(runner(PlateNet().eval(), cpu, portable=False), bytes_),
+        "SSDlite MobileNetV3, PyTorch": lambda: calling(ssdlite(side), list(floats)),
     }
     if side == 320:  # the paper's network knows no other size
-        makers["the paper's, ONNX Runtime"] = lambda: as_portable(build("baseline"), side)
-        makers["the paper's, PyTorch"] = lambda: build("baseline").eval()
+        makers["the paper's, ONNX Runtime"] = lambda: calling(as_portable(build("baseline"), side), floats)
+        makers["the paper's, PyTorch"] = lambda: calling(build("baseline").eval(), floats)
     if installed():
-        makers["YOLOv5n, ONNX Runtime"] = lambda: as_portable(untrained(), side)
-        makers["YOLOv5n, PyTorch"] = lambda: untrained()
+        makers["YOLOv5n, ONNX Runtime"] = lambda: calling(as_portable(untrained(), side), floats)
+        makers["YOLOv5n, PyTorch"] = lambda: calling(untrained(), floats)
     return makers
+
+
+def _int8(pixels: np.ndarray) -> nn.Module:
+    with TemporaryDirectory() as folder:
+        return Portable(quantise(PlateNet().eval(), [pixels], Path(folder) / "int8.onnx", "random"), len(pixels))
+
+
+def calling(network: nn.Module, given: Tensor | list[Tensor]) -> Callable[[], Any]:
+    """``network`` on one picture, without a gradient."""
+
+    def call() -> Any:
+        with torch.inference_mode():
+            return network(given)
+
+    return call
 
 
 @contextmanager
@@ -67,33 +91,18 @@ def threads(count: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def caller(network: nn.Module, side: int) -> Callable[[], Any]:
-    """``network`` on one random picture."""
-    picture: Tensor = torch.rand(1, 3, side, side)
-    given = list(picture) if hasattr(network, "roi_heads") or hasattr(network, "anchor_generator") else picture
-
-    def call() -> Any:
-        with torch.inference_mode():
-            return network(given)
-
-    return call
-
-
 def network_times(side: int, count: int, repeats: int = 20) -> dict[str, np.ndarray]:
-    """Milliseconds of each contender on ``count`` threads, float64 ``(repeats,)`` each, in turns."""
+    """Milliseconds of each contender's call on ``count`` threads, float64 ``(repeats,)`` each, in turns."""
     with threads(count):
-        return milliseconds({name: caller(make(), side) for name, make in contenders(side).items()}, repeats)
+        return milliseconds({name: make() for name, make in contenders(side).items()}, repeats)
 
 
 def stage_times(frame: bytes, count: int, repeats: int = 20) -> dict[str, np.ndarray]:
-    """Milliseconds of each stage of concealing an encoded photograph with PlateNet on ``count`` threads, and of all."""
+    """Milliseconds of each stage of concealing an encoded photograph as the repository ships it, and of all of them."""
     with threads(count):
-        concealer = Concealer(Segmenter(PlateNet(), "PlateNet", threshold=0.0))
+        concealer = Concealer.load()
         picture = decode(frame, "frame")
-        background = concealer.probability(picture.rgb).copy()
-        height, width = background.shape
-        middle = (slice(height // 2, height // 2 + 30), slice(width // 2, width // 2 + 100))
-        background[middle] = -1e-4  # a plate, whatever the weights say
+        background = concealer.probability(picture.rgb)
         mask = concealer.mask_from(background)
         works: dict[str, Callable[[], Any]] = {
             "decode": lambda: decode(frame, "frame"),
@@ -106,13 +115,13 @@ def stage_times(frame: bytes, count: int, repeats: int = 20) -> dict[str, np.nda
 
 
 def peak_memory(name: str, side: int) -> float:
-    """Most memory, MiB, of a process of its own that makes a contender and calls it; libraries included."""
+    """Most memory, MiB, of a process of its own that makes a contender and calls it thrice; libraries included."""
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         return pool.apply(_peak, (name, side))
 
 
 def _peak(name: str, side: int) -> float:
-    call = caller(contenders(side)[name](), side)
+    call = contenders(side)[name]()
     for _ in range(3):
         call()
     status = Path("/proc/self/status")  # getrusage's figure would be the parent's where that is larger
@@ -131,7 +140,7 @@ def report(frame: bytes, repeats: int = 20) -> None:
         for name in taken[0]:
             shown = "   ".join(spread(each[name]) for each in taken)
             print(f"  {name:<36} {shown} {peak_memory(name, side):10.0f}")
-    print(f"\n{'one photograph with PlateNet, median ms (10 to 90 %)':<52}{'1 thread':<22}2 threads")
+    print(f"\n{'one photograph as shipped, median ms (10 to 90 %)':<52}{'1 thread':<22}2 threads")
     taken = [stage_times(frame, count, repeats) for count in counts]
     for name in taken[0]:
         print(f"  {name:<36} {'   '.join(spread(each[name]) for each in taken)}")

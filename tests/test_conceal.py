@@ -38,6 +38,15 @@ class FindsMagenta:
         return np.where((red > 180) & (blue > 180) & (green < 90), 0.0, 1.0).astype(np.float32)
 
 
+class ReadsRed(FindsMagenta):
+    """P(background) is the red channel, 0 to 250 for 0 to 1."""
+
+    name, sure = "red", 0.2
+
+    def __call__(self, rgb: np.ndarray) -> np.ndarray:
+        return np.minimum(rgb[..., 0].astype(np.float32) / 250, 1)
+
+
 class FindsDark(FindsMagenta):
     """The same for what has no colour."""
 
@@ -667,3 +676,19 @@ def test_a_full_disk_leaves_no_half_picture(photographs: Path, tmp_path: Path, m
     report = run([photographs], tmp_path / "out")
     assert report.exit_code == 1 and "No space left" in report.failures[0].error
     assert sorted(contents(tmp_path / "out")) == ["a.JPG", "deep/none.webp", "report.json"]
+
+
+def test_a_region_counts_where_it_is_sure_somewhere_and_then_whole() -> None:
+    rgb = np.full((20, 60, 3), 250, np.uint8)
+    rgb[4:10, 4:20, 0] = 100  # a region at .4 with one pixel at .16
+    rgb[6, 9, 0] = 40
+    rgb[4:10, 30:46, 0] = 60  # another at .24, nowhere below .2
+    first, second = np.zeros((2, 20, 60), bool)
+    first[4:10, 4:20] = second[4:10, 30:46] = True
+    assert np.array_equal(Concealer(ReadsRed())(rgb).mask, first)  # the segmenter's own .2
+    assert np.array_equal(Concealer(ReadsRed(), sure=1.0)(rgb).mask, first | second)
+    assert np.array_equal(Concealer(ReadsRed(), sure=0.25)(rgb).mask, first | second)
+    assert not Concealer(ReadsRed(), sure=0.0)(rgb).mask.any()
+    assert Concealer(FindsMagenta()).sure == 1.0
+    with pytest.raises(PlatesError, match=r"sure 1\.5 is not in 0\.\.1"):
+        Concealer(ReadsRed(), sure=1.5)

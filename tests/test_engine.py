@@ -280,7 +280,7 @@ def test_any_size_in_onnx_runtime_equals_pytorch(compact: torch.nn.Module, shape
     one, other = fast(rgb), plain(rgb)
     assert one.shape == other.shape == shape and one.dtype == np.float32
     assert np.abs(one - other).max() < 1e-5
-    assert type(fast.coarse).__name__ == "Portable" and type(plain.coarse).__name__ == "Coarse"
+    assert type(fast.answer).__name__ == "Portable" and type(plain.answer).__name__ == "Answer"
 
 
 def test_nothing_is_squashed_and_the_padding_is_cut_off(compact: torch.nn.Module) -> None:

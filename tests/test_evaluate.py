@@ -30,7 +30,7 @@ class Lookup:
     method = "lookup"
 
     def __init__(self, threshold: float = 0.5, growth: float = 0.0) -> None:
-        self.threshold, self.growth = threshold, growth
+        self.threshold, self.growth, self.sure = threshold, growth, 1.0
         self.segmenter = SimpleNamespace(name="red", device=torch.device("cpu"))
         self.calls = 0
 
@@ -276,6 +276,23 @@ def test_of_equal_coverage_the_point_with_fewer_missed_plates_wins() -> None:
     assert (point["threshold"], point["growth"], point["coverage"], point["missed"]) == (0.4, 0.0, 0, 0)
     shy = choose_operating_point(split, Lookup(), 0.5, 0.0, thresholds=(0.1, 0.4), growths=(0.1, 0.0), progress=False)
     assert (shy["growth"], shy["missed"]) == (0.0, 0)  # growing crosses a limit of no false cover at all
+
+
+def test_how_sure_a_region_has_to_be_is_chosen_on_plate_free_pictures() -> None:
+    """Of ten pictures without a plate one holds something at .02, three more at .08; the others nothing."""
+    alone = [np.full((8, 8, 3), 200, np.uint8) for _ in range(10)]
+    for picture, background in zip(alone, (0.02, 0.08, 0.08, 0.08), strict=False):
+        picture[2:4, 2:4, 0] = round(200 * background)
+    split = plates_at(0.01, 0.04)
+
+    def choose(limit: float) -> tuple[float, float]:
+        point = choose_operating_point(split, Lookup(), progress=False, plate_free=alone, alarm_limit=limit)
+        return point["sure"], point["alarms"]
+
+    assert choose(1.0) == (1.0, 0.4)
+    assert choose(0.2) == (0.07, 0.1)  # .08 is not sure enough, .07 leaves one of ten, below .9 of .2
+    assert choose(0.0) == (0.02, 0.0)  # a region has to fall below it, so that .02 itself is out
+    assert "alarms" not in choose_operating_point(split, Lookup(), progress=False)
 
 
 def test_when_every_point_is_over_the_limits_the_least_stray_one_is_said_to_be_so() -> None:

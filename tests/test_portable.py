@@ -17,7 +17,7 @@ def test_it_answers_as_the_network_it_was_made_from(tmp_path: Path) -> None:
     torch.manual_seed(0)
     network = build("baseline", grid=10, channels=(4, 4, 8)).to(memory_format=torch.channels_last)
     network.train()
-    path = export(network, network.side, tmp_path / "net" / "baseline.onnx")
+    path = export(network, torch.zeros(1, 3, network.side, network.side), tmp_path / "net" / "baseline.onnx")
     assert network.training and [file.name for file in path.parent.iterdir()] == ["baseline.onnx"]
     x = torch.rand(1, 3, network.side, network.side)
     with torch.inference_mode():

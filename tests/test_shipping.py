@@ -14,12 +14,13 @@ import lib.compact
 import lib.engine
 import lib.training
 from lib import shipping
+from lib.answers import quantise
 from lib.conceal import Concealer
 from lib.crops import Crop
 from lib.data import load_plates
 from lib.engine import Segmenter, find_weights, read_card
 from lib.settings import PlatesError
-from lib.shipping import choose_point, compact_recipe, ship, train_compact
+from lib.shipping import choose_point, compact_recipe, ship, train_compact, train_stages
 
 OPTIONS = {"stem": [4, 6], "channels": [8, 8, 8], "depth": [1, 1, 1], "neck": 8}
 
@@ -49,16 +50,17 @@ def test_trained_shipped_found_and_used(plates: DatasetDict, tmp_path: Path) -> 
     run = train_compact("tiny", recipe(), plates)
     point = choose_point(run, plates)
     assert point["feasible"] and point["coverage"] == 1.0 and point["images"] == 4
-    path = ship(run, point, tmp_path / "weights" / "platenet.safetensors")
+    path = ship(run, point, plates, tmp_path / "weights" / "platenet.safetensors")
     card = read_card(path)
     assert card["operating_point"] == point and "log" not in card and card["data"] == run.card["data"]
     assert find_weights() == path
     stored = load_file(path).values()
     assert {each.dtype for each in stored if each.is_floating_point()} == {torch.float16}
-    # half precision changes the answer by next to nothing
+    # whole numbers change the answer by little
     rgb, (x, y, w, h) = scene(np.random.default_rng(9), 320, 240)
     shipped = Segmenter.load()
-    assert abs(shipped(rgb) - Segmenter(run.model, "whole")(rgb)).max() < 0.02
+    assert shipped.answer.notes == {"weights_sha256": sha256(path.read_bytes()).hexdigest()}
+    assert abs(shipped(rgb) - Segmenter(run.model, "whole")(rgb)).mean() < 0.02
     mask = Concealer.load().mask_from(shipped(rgb))
     assert mask[y : y + h, x : x + w].mean() > 0.95
 
@@ -66,7 +68,7 @@ def test_trained_shipped_found_and_used(plates: DatasetDict, tmp_path: Path) -> 
 def test_weights_that_are_not_the_shipped_ones_are_refused(plates: DatasetDict, tmp_path: Path) -> None:
     path = tmp_path / "weights" / "platenet.safetensors"
     run = train_compact("tiny", recipe(epochs=1), plates)
-    ship(run, {"threshold": 0.5, "growth": 0.1}, path)
+    ship(run, {"threshold": 0.5, "growth": 0.1}, plates, path)
     assert Segmenter.load().weights_sha256 == sha256(path.read_bytes()).hexdigest()[:12]
     altered = bytearray(path.read_bytes())
     altered[-1] ^= 1  # one bit of one weight
@@ -76,14 +78,45 @@ def test_weights_that_are_not_the_shipped_ones_are_refused(plates: DatasetDict, 
     path.write_bytes(bytes(altered[: len(altered) // 2]))
     with pytest.raises(PlatesError, match=r"platenet\.safetensors: is not a whole checkpoint of ours"):
         Segmenter.load()
-    ship(run, {"threshold": 0.5, "growth": 0.1}, path)
+    ship(run, {"threshold": 0.5, "growth": 0.1}, plates, path)
     (path.parent / "SHA256SUMS").write_bytes(b"\xff one two three")
     with pytest.raises(PlatesError, match=r"platenet\.safetensors: is not the file that was shipped"):
         Segmenter.load()
-    ship(run, {"threshold": 0.5, "growth": 0.1}, path)
+    ship(run, {"threshold": 0.5, "growth": 0.1}, plates, path)
+    path.with_suffix(".onnx").write_bytes(b"another network")
+    with pytest.raises(PlatesError, match=r"platenet\.onnx: is not the file that was shipped"):
+        Segmenter.load()
+    path.with_suffix(".onnx").unlink()  # float32 answers
+    assert not Segmenter.load().answer.notes
+    ship(run, {"threshold": 0.5, "growth": 0.1}, plates, path)
     path.rename(path.with_name("other.safetensors"))
     with pytest.raises(PlatesError, match=r"other\.safetensors: is not the file that was shipped"):
         Segmenter.load()
+
+
+def test_an_int8_form_of_other_weights_is_refused(plates: DatasetDict, tmp_path: Path) -> None:
+    path, run = tmp_path / "weights" / "platenet.safetensors", train_compact("tiny", recipe(epochs=1), plates)
+    ship(run, {"threshold": 0.5, "growth": 0.1}, plates, path)
+    quantise(run.model, [np.zeros((64, 64, 3), np.uint8)], path.with_suffix(".onnx"), "0" * 64)
+    listed = (f"{sha256(each.read_bytes()).hexdigest()}  {each.name}\n" for each in path.parent.glob("platenet.[so]*"))
+    (path.parent / "SHA256SUMS").write_text("".join(listed))
+    with pytest.raises(PlatesError, match=r"platenet\.onnx: was made of other weights than platenet\.safetensors"):
+        Segmenter.load()
+
+
+def test_two_stages(plates: DatasetDict, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second goes on with the first's network, closer and with more scenes; its weights look at their own size."""
+    asked = []
+    monkeypatch.setattr(
+        shipping, "load_plates", lambda name, sizes: asked.append(sizes["train"]) or {"train": plates["test"]}
+    )
+    plan = recipe(epochs=1)
+    run = train_stages("tiny", plan, plates, scenes=2)
+    assert asked == [2, 3] and "begun from tiny-first-" in run.card["data"]
+    told = run.card["recipe"]
+    assert told["presence"] > 0 == plan.presence and told["crop"]["longest"] > plan.crop.longest
+    assert run.model.longest == told["crop"]["longest"] == Segmenter(run.model, "tiny").longest
+    assert train_stages("tiny", plan, plates, scenes=2).loaded
 
 
 def test_a_second_run_is_found_with_its_point(plates: DatasetDict, monkeypatch: pytest.MonkeyPatch) -> None:
