@@ -71,7 +71,7 @@ def train_platenet(options: argparse.Namespace) -> None:
         if getattr(options, key) is not None:
             raise PlatesError(f"--{key} is for the paper's networks; platenet has its own, see lib.compact.")
     plates = load_plates()
-    run = train_stages(options.name or "platenet", compact_recipe(options.preset, **changes), plates, options.scenes)
+    _, run = train_stages(options.name or "platenet", compact_recipe(options.preset, **changes), plates, options.scenes)
     if processes.rank() == 0:
         print(run.say())
         point = choose_point(run, plates)

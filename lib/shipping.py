@@ -56,13 +56,17 @@ def second(recipe: CompactRecipe) -> CompactRecipe:
     return replace(recipe, **SECOND, epochs=epochs, crop=replace(recipe.crop, **SECOND_CROP))
 
 
-def train_stages(name: str, recipe: CompactRecipe, plates: DatasetDict, scenes: int = 0) -> Run:
+def train_stages(name: str, recipe: CompactRecipe, plates: DatasetDict, scenes: int = 0) -> tuple[Run, Run]:
     """Both stages: the first as ``recipe`` says, then `second` from there, with half as many scenes again.
 
-    Returns, raises: see `train_compact`; the run is the second stage's.
+    Returns:
+        Both runs; the second's network is the one to use.
+
+    Raises:
+        PlatesError: see `train_compact`.
     """
     first = train_compact(f"{name}-first", recipe, plates, scenes)
-    return train_compact(name, second(recipe), plates, scenes + scenes // 2, first)
+    return first, train_compact(name, second(recipe), plates, scenes + scenes // 2, first)
 
 
 def train_compact(

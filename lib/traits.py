@@ -16,13 +16,17 @@ ANGLES = (0.0, 15.0, 30.0, 45.0, 90.0)  # degrees between the view and the plate
 
 
 def traits(split: Dataset) -> list[dict[str, Any]]:
-    """What is known of each plate that `lib.metrics.Accumulator` counts, in its order: source, light, look, angle."""
+    """What is known of each plate that `lib.metrics.Accumulator` counts, in its order: source, light, design, angle."""
     told = []
     for row in split.remove_columns("image"):
         objects, shape = row["objects"], (row["height"], row["width"])
         for number, plate in enumerate(plates_of(row)):
             if not plate.iscrowd and rasterise(plate.box, shape) is not None:
-                own = {"source": row["source"], "light": row["light"] or None, "look": objects["look"][number] or None}
+                own = {
+                    "source": row["source"],
+                    "light": row["light"] or None,
+                    "design": objects["look"][number] or None,
+                }
                 told.append(own | {"angle": objects["angle"][number] if objects["angle"][number] >= 0 else None})
     return told
 
@@ -68,14 +72,14 @@ def bin_name(edges: Sequence[float], number: int, unit: str = "") -> str:
 
 
 def all_traits(held: Accumulator, known: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, dict[str, Any]]]:
-    """`coverage_by` for every trait that is known of some plates: ``scaled width``, ``angle``, ``light``, ``look``,
-    ``source``, each group by its name."""
+    """`coverage_by` for every trait that is known of some plates: ``scaled width``, ``angle``, ``light``,
+    ``design``, ``source``, each group by its name."""
     widths = binned([row.width for row in held.plates], WIDTHS)
     angles = binned([each["angle"] for each in known], ANGLES)
     told = {
         "scaled width, px": {bin_name(WIDTHS, k): v for k, v in coverage_by(held, widths).items()},
         "angle of the view": {bin_name(ANGLES, k, "°"): v for k, v in coverage_by(held, angles).items()},
     }
-    for trait in ("light", "look", "source"):
+    for trait in ("light", "design", "source"):
         told[trait] = coverage_by(held, [each[trait] for each in known])
     return {name: groups for name, groups in told.items() if groups}

@@ -68,7 +68,7 @@ def test_figures_are_figures() -> None:
     labels = [*METHODS.values()]
     drawn = [
         plots.crops([(one, share, weight), (one, share * 0, weight)], "tiny"),
-        plots.training(history, "tiny"),
+        plots.training([history, history], "tiny"),
         plots.maps([one], [np.zeros((32, 32))], [one], "tiny"),
         plots.by_trait({"light": {"day": group, "night": group | {"interval": None}}}, "tiny", ""),
         plots.choices([record("a", "one", 0.3), record("b", "two", 0.5)], "tiny"),
@@ -102,8 +102,9 @@ def test_alarms_and_records_are_told_in_full() -> None:
 
 def test_a_cost_by_hand() -> None:
     card = {"name": "one", "seconds": 3600.0, "steps": 100, "recipe": {"batch": 32}, "device": "cpu"}
-    (row,) = text(tables.cost(card, cores=2))
+    row, other, every = text(tables.cost([card, card | {"seconds": 1800.0}], cores=2))
     assert row[1:] == ["3,200", "60.000", "0.010 to 0.030", "4.750 to 14.250"]  # 2 cores * 5 or 15 W for an hour
+    assert other[1:3] == ["3,200", "30.000"] and every[1:4] == ["6,400", "90.000", "0.015 to 0.045"]
 
 
 def test_findings_say_which_goals_are_reached() -> None:

@@ -111,12 +111,12 @@ def test_two_stages(plates: DatasetDict, monkeypatch: pytest.MonkeyPatch) -> Non
         shipping, "load_plates", lambda name, sizes: asked.append(sizes["train"]) or {"train": plates["test"]}
     )
     plan = recipe(epochs=1)
-    run = train_stages("tiny", plan, plates, scenes=2)
+    _, run = train_stages("tiny", plan, plates, scenes=2)
     assert asked == [2, 3] and "begun from tiny-first-" in run.card["data"]
     told = run.card["recipe"]
     assert told["presence"] > 0 == plan.presence and told["crop"]["longest"] > plan.crop.longest
     assert run.model.longest == told["crop"]["longest"] == Segmenter(run.model, "tiny").longest
-    assert train_stages("tiny", plan, plates, scenes=2).loaded
+    assert all(each.loaded for each in train_stages("tiny", plan, plates, scenes=2))
 
 
 def test_a_second_run_is_found_with_its_point(plates: DatasetDict, monkeypatch: pytest.MonkeyPatch) -> None:

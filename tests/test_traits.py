@@ -34,7 +34,7 @@ def test_traits_follow_the_plates_that_are_counted(rows: list[dict]) -> None:
     assert len(known) == len(held.plates) == 3  # the plate off the picture is in neither
     assert [each["angle"] for each in known] == [10.0, 50.0, None]
     told = all_traits(held, known)
-    assert {name: group["coverage"] for name, group in told["look"].items()} == {"eu": 1.0, "us": 0.0}
+    assert {name: group["coverage"] for name, group in told["design"].items()} == {"eu": 1.0, "us": 0.0}
     assert {name: group["plates"] for name, group in told["angle of the view"].items()} == {
         "0 to 15°": 1, "45 to 90°": 1,
     }  # fmt: skip

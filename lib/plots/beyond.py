@@ -31,23 +31,28 @@ def crops(drawn: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]], data: str)
     return show(figure, data, "10_crops", photographs=True)
 
 
-def training(history: Sequence[Mapping[str, float]], data: str) -> Image:
-    """Training and validation loss after each epoch, and A1 of whole validation pictures."""
+def training(stages: Sequence[Sequence[Mapping[str, float]]], data: str) -> Image:
+    """Training and validation loss after each epoch of stage after stage, and A1 of whole validation pictures."""
     figure, made = axes(1, 2)
     left, right = made[0]
-    epochs = [row["epoch"] for row in history[1:]]
-    left.plot(epochs, [row["loss"] for row in history[1:]], "-", color=BLUE, label="training crops")
-    left.plot(
-        epochs, [row["validation_loss"] for row in history[1:]], "--", color=RED, label="whole validation pictures"
+    lines = (
+        (left, "loss", BLUE, "-", "training crops"),
+        (left, "validation_loss", RED, "--", "whole validation pictures"),
+        (right, "validation_on_plate_accuracy", BLUE, "-", "A1, mean over pictures"),
+        (right, "validation_on_plate_accuracy_pooled", RED, "--", "A1, pooled"),
     )
-    left.set(xlabel="epoch", ylabel="loss", ylim=(0, None))
+    before = 0
+    for number, history in enumerate(stages):
+        epochs = [before + row["epoch"] for row in history[1:]]
+        for one, key, colour, line, name in lines:  # each stage a line of its own: their losses have other terms
+            one.plot(epochs, [row[key] for row in history[1:]], line, color=colour, label="" if number else name)
+        if number:
+            for one in (left, right):
+                one.axvline(before + 0.5, color="0.4", linestyle=":", linewidth=1)
+        before += len(history) - 1
+    left.set(xlabel="epoch, over both stages" if len(stages) > 1 else "epoch", ylabel="loss", ylim=(0, None))
     left.legend(fontsize=8)
-    for key, colour, line, name in (
-        ("validation_on_plate_accuracy", BLUE, "-", "A1, mean over pictures"),
-        ("validation_on_plate_accuracy_pooled", RED, "--", "A1, pooled"),
-    ):
-        right.plot(epochs, [row[key] for row in history[1:]], line, color=colour, label=name)
-    right.set(xlabel="epoch", ylabel="A1 at p ≥ 0.5", ylim=(0, 1))
+    right.set(xlabel=left.get_xlabel(), ylabel="A1 at p ≥ 0.5", ylim=(0, 1))
     right.legend(fontsize=8, loc="lower right")
     return show(figure, data, "10_training")
 

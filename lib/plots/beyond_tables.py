@@ -122,14 +122,17 @@ def records(made: Sequence[Mapping[str, Any]], all_names: Sequence[str]) -> Mark
     return table(rows, f"{made[0]['data']}; {made[0]['device']}; one look at test each{told}")
 
 
-def cost(card: Mapping[str, Any], cores: int) -> Markdown:
-    """What a training took: seconds, energy, and CO2 from what is assumed of a core."""
-    seconds = card["seconds"]
-    kwh = [seconds * cores * watts / 3.6e6 for watts in WATTS]
+def cost(cards: Sequence[Mapping[str, Any]], cores: int) -> Markdown:
+    """What trainings took, and all of them: seconds, energy, and CO2 from what is assumed of a core."""
+    took = [(card["name"], card["steps"] * card["recipe"]["batch"], card["seconds"]) for card in cards]
+    took.append(("all", *(sum(each[part] for each in took) for part in (1, 2))))
+    rows = []
+    for name, crops, seconds in took:
+        kwh = [seconds * cores * watts / 3.6e6 for watts in WATTS]
+        row = {"training": name, "crops": crops, "minutes": seconds / 60, "kWh": tuple(round(each, 4) for each in kwh)}
+        rows.append(row | {"g CO2": tuple(each * GRAMS_A_KWH for each in kwh)})
     source = f"energy assumed, not metered: {WATTS[0]:g} to {WATTS[1]:g} W a core"
-    row = {"training": card["name"], "crops": card["steps"] * card["recipe"]["batch"], "minutes": seconds / 60}
-    row |= {"kWh": tuple(round(each, 4) for each in kwh), "g CO2": tuple(each * GRAMS_A_KWH for each in kwh)}
-    return table([row], f"{card['device']}; {source}; {GRAMS_A_KWH:g} g CO2 a kWh (IEA, world, 2018)")
+    return table(rows, f"{cards[0]['device']}; {source}; {GRAMS_A_KWH:g} g CO2 a kWh (IEA, world, 2018)")
 
 
 def findings(rivals: Sequence[Rival], free: Mapping[str, Mapping[str, Any]]) -> Markdown:
