@@ -11,7 +11,7 @@ from lib.compact import CompactRecipe
 from lib.crops import Crop
 from lib.recipes import Recipe
 from lib.settings import PlatesError
-from lib.shipping import SCENES
+from lib.shipping import SCENES, SECOND, SECOND_CROP
 from lib.yolo_recipes import YoloRecipe
 
 STEPS = 492  # four passes over 3,946 pictures in batches of 32
@@ -75,7 +75,14 @@ def _choices() -> list[Trial]:
     for name, label, change in more:
         now = replace(now, **change)
         made.append(Trial(f"choice-{name}", label, "choices", now))
-    return [*made, Trial("choice-scenes", f"+ {SCENES:,} rendered scenes", "choices", now, None, SCENES)]
+    made.append(Trial("choice-scenes", f"+ {SCENES:,} rendered scenes", "choices", now, None, SCENES))
+    for name, label, change in (
+        ("presence", "+ every cell asked", {"presence": SECOND["presence"]}),
+        ("larger", f"+ looked at larger, {SECOND_CROP['longest']} pixels", {"crop": Crop(**SECOND_CROP)}),
+    ):
+        now = replace(now, **change)
+        made.append(Trial(f"choice-{name}", label, "choices", now, None, SCENES))
+    return made
 
 
 def _low_data() -> list[Trial]:
