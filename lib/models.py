@@ -1,6 +1,6 @@
-"""The paper's networks, and two models that never look at the picture.
+"""The paper's networks, two models that never look at the picture, and all networks by name.
 
-Every model maps pictures ``(B, 3, S, S)``, float RGB in 0..1, to logits ``(B, 2, S, S)``:
+Every segmentation model maps pictures ``(B, 3, S, S)``, float RGB in 0..1, to logits ``(B, 2, S, S)``:
 channel 0 is background, channel 1 is plate; softmax over dimension 1 gives probabilities.
 """
 
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from lib.landmarks import Landmarks, SmallLandmarks
 from lib.platenet import PlateNet
 from lib.settings import PlatesError
 
@@ -132,6 +133,8 @@ MODELS: dict[str, Callable[..., nn.Module]] = {
     "deep": deep,
     "fullconv": fullconv,
     "platenet": PlateNet,
+    "landmarks": Landmarks,
+    "small_landmarks": SmallLandmarks,
 }
 
 

@@ -88,13 +88,13 @@ def export(network: nn.Module, example: Tensor, path: Path, varying: Sequence[in
     return path
 
 
-def as_portable(network: nn.Module, side: int) -> Portable:
-    """``network``, which takes float32 ``(1, 3, side, side)``, in ONNX Runtime.
+def as_portable(network: nn.Module, side: int, varying: Sequence[int] = ()) -> Portable:
+    """``network``, which takes float32 ``(1, 3, side, side)``, in ONNX Runtime; the axes ``varying`` may be longer.
 
     By way of a file that is gone afterwards (the paper's takes 430 MB).
     """
     with TemporaryDirectory() as folder:
-        return Portable(export(network, torch.zeros(1, 3, side, side), Path(folder) / "network.onnx"), side)
+        return Portable(export(network, torch.zeros(1, 3, side, side), Path(folder) / "network.onnx", varying), side)
 
 
 def milliseconds(works: Mapping[str, Callable[[], Any]], repeats: int = 20) -> dict[str, np.ndarray]:

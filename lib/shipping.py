@@ -23,7 +23,7 @@ from lib.training import Run, fit_or_load, set_operating_point
 from lib.transforms import fit
 
 SCENES = 2000  # rendered scenes beside the photographs: exact outlines, and pictures without any plate
-VALIDATION = 160  # pictures that are looked at after each epoch; the operating point is chosen on all
+VALIDATION = 160  # pictures at most that are looked at after each epoch; the operating point is chosen on all
 PLATE_FREE = 300  # parts of validation photographs without a plate that the operating point is chosen with
 CALIBRATION = 60  # training pictures that the ranges of the int8 form are measured on
 SHIPPED = WEIGHTS / "platenet.safetensors"
@@ -88,7 +88,8 @@ def train_compact(
         told, train = f"{told}; {describe(drawn)}", train + Gallery.from_dataset(drawn)
     if start is not None:
         told = f"{told}; begun from {start.folder.name}"
-    validation = Gallery.from_dataset(plates["validation"]).sample(VALIDATION, recipe.seed)
+    looked_at = VALIDATION if recipe.pictures is None else min(VALIDATION, max(1, recipe.pictures // 10))
+    validation = Gallery.from_dataset(plates["validation"]).sample(looked_at, recipe.seed)
     trainer = CompactTrainer if start is None else partial(CompactTrainer, start=start.model)
     return fit_or_load(name, replace(recipe, pictures=None), train, validation, told, trainer=trainer)
 

@@ -82,19 +82,15 @@ class Trainer:
 
     def run_epoch(self, bar: tqdm) -> bool:
         """One pass over the training pictures and the validation after it; returns whether that was the best."""
-        started, accumulator, first = time.monotonic(), Accumulator(), self.step
+        started, first = time.monotonic(), self.step
         self.model.train()
-        for batch in self.batches():
-            accumulator.add_batch(*self.take_step(*batch))
-            bar.update()
+        scores = self.go_through(bar)
         self.epoch += 1
-        for state in processes.gather(accumulator.state())[1:]:
-            accumulator.merge(Accumulator.from_state(state))
         row = {"epoch": self.epoch, "step": self.step, "learning_rate": self.rate(self.step)}
         losses, norms = (self.steps[key][first:] for key in ("loss", "gradient_norm"))
         row |= {"loss": sum(losses) / len(losses)}
         row |= {"gradient_norm": sum(norms) / len(norms), "gradient_norm_max": max(norms)}
-        row |= pixel_scores(accumulator) | self.measure("validation", self.validation)
+        row |= scores | self.measure("validation", self.validation)
         if self.test is not None and self.epoch % max(2, self.recipe.epochs // 10) == 0:
             row |= self.measure("test", self.test)
         self.seconds += time.monotonic() - started
@@ -102,8 +98,20 @@ class Trainer:
         better = row["validation_loss"] < self.best_loss
         if better:
             self.best_loss, self.best_epoch = row["validation_loss"], self.epoch
-        bar.set_postfix(A=f"{row['validation_accuracy']:.3f}", A1=f"{row['validation_on_plate_accuracy'] or 0:.3f}")
+        shown = {"A": "accuracy", "A1": "on_plate_accuracy", "loss": "loss", "error": "error"}
+        told = {name: row.get(f"validation_{key}") for name, key in shown.items()}
+        bar.set_postfix({name: f"{value:.3f}" for name, value in told.items() if value is not None})
         return better
+
+    def go_through(self, bar: tqdm) -> dict[str, float]:
+        """Take the steps of one epoch; returns what the training pictures themselves told, over all processes."""
+        accumulator = Accumulator()
+        for batch in self.batches():
+            accumulator.add_batch(*self.take_step(*batch))
+            bar.update()
+        for state in processes.gather(accumulator.state())[1:]:
+            accumulator.merge(Accumulator.from_state(state))
+        return pixel_scores(accumulator)
 
     def batches(self) -> Iterator[tuple[Tensor, Tensor]]:
         """This process's share of the epoch: float pictures ``(B, 3, S, S)`` and bool masks ``(B, S, S)``."""

@@ -54,7 +54,7 @@ def test_fullconv_has_the_authors_geometry() -> None:
     assert sides == [1]
 
 
-@pytest.mark.parametrize("name", sorted(MODELS))
+@pytest.mark.parametrize("name", sorted(set(MODELS) - {"landmarks", "small_landmarks"}))
 def test_real_pictures_give_finite_logits_and_every_layer_learns(name: str) -> None:
     channels = (2, 3, 4, 5) if name == "fullconv" else (2, 3, 4)
     torch.manual_seed(0)
