@@ -137,7 +137,8 @@ def _execute(path: Path, copy: Path, variables: Mapping[str, str]) -> Execution:
             raise PlatesError(
                 f"{path}: code cell {len(begun)} failed with {reason} (all of it is in {copy}); mend it and run again."
             ) from error
-        except (RuntimeError, AssertionError) as error:  # nbclient's for a kernel that died, and one stopped by Ctrl-C
+        # nbclient's for a kernel that died, and for Ctrl-C, whose two clean-ups may meet in either of two places
+        except (RuntimeError, AssertionError, AttributeError) as error:
             raise PlatesError(
                 f"{path}: the kernel died in code cell {len(begun)}; if nobody stopped it, free memory and run again."
             ) from error
