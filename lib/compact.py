@@ -19,7 +19,7 @@ from lib.overlap import overlap_loss
 from lib.platenet import Coarse
 from lib.recipes import digest_of
 from lib.settings import PlatesError, device, seed_everything
-from lib.trainer import Trainer, pixel_scores
+from lib.trainer import Trainer, pixel_scores, rise_and_fall
 from lib.transforms import fit, to_input
 
 
@@ -141,10 +141,7 @@ class CompactTrainer(Trainer):
 
     def rate(self, step: int) -> float:
         """The learning rate of ``step``: a straight rise over the first twentieth, then half a cosine to 0."""
-        total = self.recipe.epochs * self.steps_per_epoch
-        rise = max(1, total // 20)
-        fall = 0.5 * (1 + math.cos(math.pi * max(0, step - rise) / max(1, total - rise)))
-        return self.recipe.learning_rate * min(1.0, (step + 1) / rise) * fall
+        return self.recipe.learning_rate * rise_and_fall(step, self.recipe.epochs * self.steps_per_epoch)
 
     @torch.inference_mode()
     def measure(self, name: str, pictures: Gallery) -> dict[str, float]:

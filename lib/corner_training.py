@@ -16,12 +16,12 @@ from tqdm import tqdm
 
 from lib import processes
 from lib.corners import EXPAND, Window, corner_error
-from lib.crops import change_light
 from lib.data import plates_of
 from lib.gallery import Gallery
 from lib.landmarks import SIDE
 from lib.models import build
 from lib.recipes import digest_of
+from lib.relight import change_light
 from lib.settings import PlatesError, device, seed_everything
 from lib.trainer import Trainer
 from lib.transforms import batches, to_input

@@ -5,9 +5,10 @@ A crop is a function of its picture and its seed alone, whatever the batch, the 
 """
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -16,6 +17,7 @@ from torch import Tensor
 
 from lib.gallery import Gallery
 from lib.platenet import COARSE, STRIDE
+from lib.relight import change_light
 from lib.settings import PlatesError
 from lib.transforms import GREY, LONGEST, batches
 
@@ -128,43 +130,6 @@ def _centres(matrix: np.ndarray) -> np.ndarray:
     return np.linalg.inv(half) @ matrix @ half
 
 
-def change_light(crop: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Other light, colour, sharpness, noise and compression, each now and then; uint8 ``(H, W, 3)`` to the same."""
-    gain = np.exp(rng.normal(0, 0.25)) * np.exp(rng.normal(0, 0.08, 3))
-    gamma, offset = np.exp(rng.normal(0, 0.25)), rng.normal(0, 0.06)
-    levels = (np.arange(256) / 255.0) ** gamma
-    table = ((levels[:, None] * gain + offset) * 255).clip(0, 255).astype(np.uint8)
-    crop = cv2.LUT(crop, table.reshape(256, 1, 3))
-    kind = rng.random(6)
-    if kind[0] < 0.4:
-        grey = cv2.cvtColor(cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
-        share = 1.0 if kind[0] < 0.1 else rng.uniform(-0.4, 0.8)
-        crop = cv2.addWeighted(crop, 1 - share, grey, share, 0)
-    if kind[1] < 0.15:
-        crop = cv2.GaussianBlur(crop, (0, 0), rng.uniform(0.4, 1.8))
-    elif kind[1] < 0.22:  # motion
-        length = int(rng.integers(3, 10))
-        kernel = np.zeros((length, length), np.float32)
-        cv2.line(kernel, *(tuple(int(v) for v in rng.integers(0, length, 2)) for _ in range(2)), 1.0)
-        crop = cv2.filter2D(crop, -1, kernel / kernel.sum())
-    if kind[2] < 0.15:
-        side = crop.shape[0]
-        small = cv2.resize(crop, None, fx=(f := rng.uniform(0.35, 0.8)), fy=f, interpolation=cv2.INTER_AREA)
-        crop = cv2.resize(small, (side, side), interpolation=cv2.INTER_LINEAR)
-    if kind[3] < 0.2:
-        noise = rng.standard_normal(crop.shape[:2], np.float32)[..., None] * rng.uniform(2, 14)
-        crop = (crop + noise).clip(0, 255).astype(np.uint8)
-    if kind[4] < 0.15:
-        quality = int(rng.integers(20, 80))
-        crop = cv2.imdecode(cv2.imencode(".jpg", crop, [cv2.IMWRITE_JPEG_QUALITY, quality])[1], cv2.IMREAD_COLOR)
-    if kind[5] < 0.1:  # a shadow's edge or a lamp's cone: half of the crop darker
-        (a, b), angle = rng.uniform(0, crop.shape[0], 2), rng.uniform(0, 2 * np.pi)
-        rows, columns = np.ogrid[: crop.shape[0], : crop.shape[1]]
-        beyond = (columns - a) * np.cos(angle) + (rows - b) * np.sin(angle) > 0
-        crop = np.where(beyond[..., None], (crop * rng.uniform(0.3, 0.8)).astype(np.uint8), crop)
-    return np.ascontiguousarray(crop)
-
-
 def targets(
     outlines: np.ndarray, shape: tuple[int, int], small: float = 0.5, ignored: Sequence[np.ndarray] = ()
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -206,20 +171,48 @@ def crop_batches(
 ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
     """One epoch: uint8 pictures ``(B, 3, S, S)``, targets and weights ``(B, 1, S/4, S/4)``, made a batch ahead."""
 
-    def draw(index: int, own: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        pixels, outlines, ignored = crop(gallery.pixels[index], gallery.outlines[index], own, gallery.ignored[index])
-        return pixels, *targets(outlines, (crop.side, crop.side), small, ignored)
-
-    def gather(pair: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
-        drawn = [draw(*each) for each in zip(*(part.tolist() for part in pair), strict=True)]
-        pixels, shares, weights = (torch.from_numpy(np.stack(part)) for part in zip(*drawn, strict=True))
+    def gather(drawn: list[tuple[np.ndarray, ...]]) -> tuple[Tensor, Tensor, Tensor]:
+        told = [(pixels, *targets(plates, (crop.side, crop.side), small, doubt)) for pixels, plates, doubt in drawn]
+        pixels, shares, weights = (torch.from_numpy(np.stack(part)) for part in zip(*told, strict=True))
         return pixels.permute(0, 3, 1, 2), shares.unsqueeze(1), weights.unsqueeze(1)
+
+    yield from _ahead(gallery, crop, batch, seed, epoch, gather, threads)
+
+
+def outline_batches(
+    gallery: Gallery, crop: Crop, batch: int, seed: int, epoch: int, threads: int | None = None
+) -> Iterator[tuple[Tensor, list[np.ndarray]]]:
+    """The same crops, uint8 ``(B, 3, S, S)``, with the plates' outlines in each, float32 ``(K, 4, 2)``."""
+
+    def gather(drawn: list[tuple[np.ndarray, ...]]) -> tuple[Tensor, list[np.ndarray]]:
+        pixels, outlines, _ = zip(*drawn, strict=True)
+        return torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2), list(outlines)
+
+    yield from _ahead(gallery, crop, batch, seed, epoch, gather, threads)
+
+
+def _ahead(
+    gallery: Gallery,
+    crop: Crop,
+    batch: int,
+    seed: int,
+    epoch: int,
+    gather: Callable[[list[tuple[np.ndarray, ...]]], Any],
+    threads: int | None,
+) -> Iterator[Any]:
+    """An epoch's batches, crops with their plates and what is in doubt, made by threads a few batches ahead."""
+
+    def make(pair: tuple[Tensor, Tensor]) -> Any:
+        return gather([draw(*each) for each in zip(*(part.tolist() for part in pair), strict=True)])
+
+    def draw(index: int, own: int) -> tuple[np.ndarray, ...]:
+        return crop(gallery.pixels[index], gallery.outlines[index], own, gallery.ignored[index])
 
     threads = threads or os.cpu_count() or 1
     with ThreadPoolExecutor(threads) as pool:
         waiting: list[Future] = []
         for pair in batches(len(gallery), batch, seed, epoch):
-            waiting.append(pool.submit(gather, pair))
+            waiting.append(pool.submit(make, pair))
             if len(waiting) > threads:
                 yield waiting.pop(0).result()
         for each in waiting:

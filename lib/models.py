@@ -6,12 +6,14 @@ channel 0 is background, channel 1 is plate; softmax over dimension 1 gives prob
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from lib.detectors import KINDS, detector
 from lib.landmarks import Landmarks, SmallLandmarks
 from lib.platenet import PlateNet
 from lib.settings import PlatesError
@@ -135,6 +137,7 @@ MODELS: dict[str, Callable[..., nn.Module]] = {
     "platenet": PlateNet,
     "landmarks": Landmarks,
     "small_landmarks": SmallLandmarks,
+    **{kind: partial(detector, kind) for kind in KINDS},
 }
 
 

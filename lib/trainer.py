@@ -229,6 +229,13 @@ class Trainer:
             raise PlatesError(f"{path}: cannot be resumed from ({told}); delete it to train anew.") from error
 
 
+def rise_and_fall(step: int, total: int) -> float:
+    """A share of the learning rate: a straight rise over the first twentieth of all steps, then half a cosine to 0."""
+    rise = max(1, total // 20)
+    fall = 0.5 * (1 + math.cos(math.pi * max(0, step - rise) / max(1, total - rise)))
+    return min(1.0, (step + 1) / rise) * fall
+
+
 KEPT = ("history", "steps", "epoch", "step", "seconds", "best_loss", "best_epoch", "first_loss")
 
 

@@ -7,8 +7,9 @@ import torch
 from PIL import Image
 from tiny import row, split
 
-from lib.crops import REFERENCE_AREA, Crop, change_light, crop_batches, targets
+from lib.crops import REFERENCE_AREA, Crop, crop_batches, outline_batches, targets
 from lib.gallery import Gallery
+from lib.relight import change_light
 
 PLATE = np.array([[[200, 150], [280, 150], [280, 180], [200, 180]]], np.float32)
 
@@ -131,5 +132,8 @@ def test_batches_are_the_same_on_one_thread_and_many() -> None:
     assert len(one) == len(many) == 2
     for left, right in zip(one, many, strict=True):
         assert all(torch.equal(a, b) for a, b in zip(left, right, strict=True))
+    boxed = list(outline_batches(gallery, Crop(side=64), 2, 0, 0))
+    for (left, _, _), (right, outlines) in zip(one, boxed, strict=True):
+        assert torch.equal(left, right) and [each.shape for each in outlines] == [(1, 4, 2)] * 2
     pixels, share, weight = one[0]
     assert pixels.shape == (2, 3, 64, 64) and share.shape == weight.shape == (2, 1, 16, 16)

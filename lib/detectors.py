@@ -1,0 +1,105 @@
+"""torchvision's detectors for plates: SSDlite MobileNetV3, the blog's choice, and Faster R-CNN, its slower rival."""
+
+import warnings
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from torch import nn
+from torchvision.models import detection as zoo
+from torchvision.models.detection.anchor_utils import AnchorGenerator, DefaultBoxGenerator
+from torchvision.models.detection.faster_rcnn import FastRCNNPredictor
+from torchvision.models.detection.ssdlite import SSDLiteHead
+from torchvision.models.detection.transform import GeneralizedRCNNTransform
+
+from lib.settings import PlatesError
+
+STARTS = ("coco", "imagenet", "none")
+# Plates are small and wide. SSDlite's own anchors begin at a fifth of the picture: a plate of 64 pixels, of 320.
+SCALES = (0.03, 0.08, 0.16, 0.26, 0.38, 0.55, 0.8)  # of the picture's side, one for each of six grids, and a last one
+RATIOS = (2, 4)  # width to height, and their inverses, and squares: boxes of turned plates are high
+HIGH_TO_WIDE = (0.25, 0.5, 1.0)  # the same for Faster R-CNN, which says it the other way round
+FPN_SIZES = (12, 24, 48, 96, 192)  # pixels
+
+
+def ssdlite(side: int, weights: Any, backbone: Any) -> nn.Module:
+    """SSDlite with anchors for plates; the head is new in any case, since COCO's has other anchors."""
+    made = zoo.ssdlite320_mobilenet_v3_large(weights=weights, weights_backbone=backbone)
+    channels = [each[0][0].in_channels for each in made.head.classification_head.module_list]
+    made.anchor_generator = DefaultBoxGenerator([list(RATIOS)] * len(channels), scales=list(SCALES))
+    norm = partial(nn.BatchNorm2d, eps=0.001, momentum=0.03)
+    made.head = SSDLiteHead(channels, made.anchor_generator.num_anchors_per_location(), 2, norm)
+    return made
+
+
+def faster(maker: Callable[..., nn.Module], sizes: tuple[tuple[int, ...], ...]) -> Callable[..., nn.Module]:
+    """A maker of Faster R-CNN with anchors for plates and one class."""
+
+    def make(side: int, weights: Any, backbone: Any) -> nn.Module:
+        made = maker(weights=weights, weights_backbone=backbone)
+        made.rpn.anchor_generator = AnchorGenerator(sizes, (HIGH_TO_WIDE,) * len(sizes))
+        made.roi_heads.box_predictor = FastRCNNPredictor(made.roi_heads.box_predictor.cls_score.in_features, 2)
+        return made
+
+    return make
+
+
+# name: maker, weights of COCO, weights of ImageNet for the backbone alone
+KINDS: dict[str, tuple[Callable[..., nn.Module], Any, Any]] = {
+    "ssdlite": (
+        ssdlite,
+        zoo.SSDLite320_MobileNet_V3_Large_Weights.COCO_V1,
+        "IMAGENET1K_V1",
+    ),
+    "faster_mobile": (
+        faster(zoo.fasterrcnn_mobilenet_v3_large_320_fpn, (FPN_SIZES,) * 3),
+        zoo.FasterRCNN_MobileNet_V3_Large_320_FPN_Weights.COCO_V1,
+        "IMAGENET1K_V1",
+    ),
+    "faster_resnet50": (
+        faster(zoo.fasterrcnn_resnet50_fpn, tuple((size,) for size in FPN_SIZES)),
+        zoo.FasterRCNN_ResNet50_FPN_Weights.COCO_V1,
+        "IMAGENET1K_V1",
+    ),
+}
+
+
+def detector(kind: str, side: int, start: str = "none") -> nn.Module:
+    """A torchvision detector of plates in squares of ``side`` pixels.
+
+    Args:
+        kind: a name of `KINDS`.
+        side: pixels of the square, a multiple of 32.
+        start: ``"coco"`` or ``"imagenet"`` weights, fetched from PyTorch's server, or ``"none"``.
+
+    Raises:
+        PlatesError: unknown kind or start, or the weights cannot be had.
+    """
+    if kind not in KINDS:
+        raise PlatesError(f"detector {kind!r} is unknown; choose one of {', '.join(KINDS)}.")
+    if start not in STARTS:
+        raise PlatesError(f"start {start!r} is unknown; choose one of {', '.join(STARTS)}.")
+    if side < 64 or side % 32:
+        raise PlatesError(f"side={side} suits no detector; give a multiple of 32 of at least 64.")
+    maker, coco, imagenet = KINDS[kind]
+    try:
+        made = maker(side, coco if start == "coco" else None, imagenet if start == "imagenet" else None)
+    except (OSError, RuntimeError) as error:  # no server, or another file than the one whose hash is known
+        told = " ".join(str(error).split())
+        raise PlatesError(f"the {start} weights of {kind} cannot be had ({told}); go on with start='none'.") from error
+    told = made.transform
+    made.transform = GeneralizedRCNNTransform(
+        side, side, told.image_mean, told.image_std, size_divisible=32, fixed_size=(side, side)
+    )
+    made.side = side
+    return made
+
+
+def best_start(kind: str, side: int) -> tuple[nn.Module, str]:
+    """The detector from the best weights that can be had here, and which; a warning says what could not."""
+    for start in STARTS[:-1]:
+        try:
+            return detector(kind, side, start), start
+        except PlatesError as error:
+            warnings.warn(str(error), stacklevel=2)
+    return detector(kind, side), "none"

@@ -1,0 +1,128 @@
+"""torchvision's detectors: anchors that fit plates, boxes in the picture's own pixels, a training that learns."""
+
+import urllib.error
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from test_compact import gallery
+from torch import nn
+from torchvision.models.detection.image_list import ImageList
+
+import lib.detection
+import lib.engine
+import lib.training
+from lib.crops import Crop
+from lib.detection import Detector, DetectorRecipe, DetectorTrainer, boxes_in
+from lib.detectors import KINDS, best_start, detector
+from lib.engine import load_checkpoint
+from lib.settings import PlatesError
+from lib.training import fit_or_load
+
+PLAIN = Crop(side=96, longest=96, light=False, turn=0.0, bend=0.0, zoom=(0.9, 1.1), anywhere=0.1)
+RECIPE = DetectorRecipe(options={"side": 96}, epochs=40, batch=4, learning_rate=1e-2, crop=PLAIN)
+
+
+@pytest.mark.parametrize("kind", sorted(set(KINDS) - {"faster_resnet50"}))
+def test_every_kind_tells_its_losses_and_its_boxes(kind: str) -> None:
+    torch.manual_seed(0)
+    made = detector(kind, 96)
+    boxes = torch.tensor([[10.0, 40.0, 40.0, 50.0]])
+    losses = made([torch.rand(3, 96, 96)] * 2, [{"boxes": boxes, "labels": torch.ones(1, dtype=torch.int64)}] * 2)
+    torch.stack(list(losses.values())).sum().backward()
+    assert any(p.grad is not None and p.grad.abs().sum() > 0 for p in made.parameters())
+    found = Detector(made, 96).boxes(np.random.default_rng(0).integers(0, 256, (60, 200, 3), np.uint8))
+    assert found.dtype == np.float32 and found.shape[1] == 5
+    assert (found[:, 0] >= 0).all() and (found[:, 2] <= 200).all() and (found[:, 3] <= 60).all()
+    assert (np.diff(found[:, 4]) <= 0).all()
+
+
+def test_a_far_plate_has_an_anchor_of_its_size() -> None:
+    """24x8 pixels in a square of 320: SSDlite's own anchors overlap it by less than a tenth, ours by nearly half."""
+    made = detector("ssdlite", 320).eval()
+    features = made.backbone(torch.rand(1, 3, 320, 320))
+    anchors = made.anchor_generator(ImageList(torch.rand(1, 3, 320, 320), [(320, 320)]), list(features.values()))[0]
+    sizes = anchors[:, 2:] - anchors[:, :2]
+    overlap = torch.minimum(sizes, torch.tensor([24.0, 8.0])).prod(1)
+    best = (overlap / (sizes.prod(1) + 24 * 8 - overlap)).max()
+    assert best > 0.45 > 24 * 8 / (0.2 * 320) ** 2  # what lies within an anchor of a fifth overlaps it by its area
+
+
+class Says(nn.Module):
+    """A detector that always answers the same boxes of its square."""
+
+    def __init__(self, *boxes: tuple[float, ...]) -> None:
+        super().__init__()
+        self.told = torch.tensor(boxes).reshape(-1, 5)
+        self.here = nn.Parameter(torch.zeros(1))
+
+    def forward(self, pictures: list[torch.Tensor]) -> list[dict[str, torch.Tensor]]:
+        assert pictures[0].shape == (3, 64, 64)
+        return [{"boxes": self.told[:, :4], "scores": self.told[:, 4]}]
+
+
+def test_boxes_are_told_in_the_pictures_own_pixels() -> None:
+    # 128 x 64 into 64 x 64: scaled by a half, 16 rows of grey above and below
+    says = Says((8, 20, 24, 28, 0.3), (0, 0, 64, 64, 0.9), (1, 1, 5, 5, 0.8), (30, 30, 40, 34, 0.01))
+    found = Detector(says, 64).boxes(np.zeros((64, 128, 3), np.uint8), confidence=0.05)
+    assert np.allclose(found[:, 4], [0.9, 0.3])  # the third lies in the grey alone, the fourth is not sure enough
+    assert np.allclose(found[:, :4], [[0, 0, 128, 64], [16, 8, 48, 24]])
+    assert Detector(Says(), 64).boxes(np.zeros((9, 9, 3), np.uint8)).shape == (0, 5)
+
+
+def test_boxes_of_a_crop_by_hand() -> None:
+    inside = [[10.0, 10.0], [30.0, 12.0], [30.0, 20.0], [10.0, 18.0]]
+    half = [[90.0, 40.0], [110.0, 40.0], [110.0, 50.0], [90.0, 50.0]]  # 6 of its 20 pixels are in the crop
+    cut = [[-4.0, 60.0], [16.0, 60.0], [16.0, 70.0], [-4.0, 70.0]]
+    speck = [[50.0, 50.0], [58.0, 50.0], [58.0, 52.0], [50.0, 52.0]]
+    got = boxes_in(np.array([inside, half, cut, speck]), 96)
+    assert got.tolist() == [[10, 10, 30, 20], [0, 60, 16, 70]]
+    assert boxes_in(np.zeros((0, 4, 2)), 96).shape == (0, 4)
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (lib.detection, lib.training):
+        monkeypatch.setattr(module, "device", lambda: torch.device("cpu"))
+    monkeypatch.setattr(lib.training, "RUNS", tmp_path / "runs")
+
+
+@pytest.mark.usefixtures("here")
+def test_it_learns_and_is_loaded_without_a_server() -> None:
+    train, validation = gallery(16, 1), gallery(3, 2)
+    run = fit_or_load("tiny", RECIPE, train, validation, "magenta plates", trainer=DetectorTrainer)
+    assert run.history[-1]["validation_loss"] < 0.6 * run.history[0]["validation_loss"]
+    model, card = load_checkpoint(run.folder / "best.safetensors")
+    assert card["options"] == {"side": 96} and model.side == 96
+    assert fit_or_load("tiny", RECIPE, train, validation, "magenta plates", trainer=DetectorTrainer).loaded
+
+
+def test_without_a_server_it_starts_from_nothing_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_server(*_: object, **__: object) -> None:
+        raise urllib.error.URLError("no route to host")
+
+    monkeypatch.setattr(torch.hub, "load_state_dict_from_url", no_server)
+    monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", no_server)
+    with pytest.raises(PlatesError, match=r"the coco weights of ssdlite cannot be had .*no route.* start='none'"):
+        detector("ssdlite", 320, "coco")
+    with pytest.warns(UserWarning, match="cannot be had") as said:
+        _, start = best_start("ssdlite", 96)
+    assert start == "none" and len(said) == 2
+
+
+@pytest.mark.parametrize(
+    ("act", "told"),
+    [
+        (lambda: detector("yolo", 320), "detector 'yolo' is unknown"),
+        (lambda: detector("ssdlite", 100), "side=100"),
+        (lambda: detector("ssdlite", 320, "magic"), "start 'magic' is unknown"),
+        (lambda: replace(RECIPE, options={"side": 128}), "crop.side=96 is not the detector's side=128"),
+        (lambda: replace(RECIPE, learning_rate=float("nan")), "learning_rate=nan"),
+    ],
+)
+def test_unusable_values_are_named(act: Callable[[], object], told: str) -> None:
+    with pytest.raises(PlatesError, match=told):
+        act()
