@@ -120,7 +120,7 @@ def ship(run: Run, point: dict[str, float], plates: DatasetDict, path: Path = SH
     Raises:
         PlatesError: see `lib.answers.quantise`.
     """
-    card = {key: value for key, value in run.card.items() if key != "log"}
+    card = {key: value for key, value in run.card.items() if key != "log"} | {"epoch": run.card["best_epoch"]}
     save_checkpoint(path, run.model, {**card, "operating_point": point}, half=True)
     model, _ = load_checkpoint(path)  # as others will: rounded to half precision
     split = plates["train"]

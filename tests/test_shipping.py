@@ -53,6 +53,7 @@ def test_trained_shipped_found_and_used(plates: DatasetDict, tmp_path: Path) -> 
     path = ship(run, point, plates, tmp_path / "weights" / "platenet.safetensors")
     card = read_card(path)
     assert card["operating_point"] == point and "log" not in card and card["data"] == run.card["data"]
+    assert card["epoch"] == run.card["best_epoch"]  # whose weights they are
     assert find_weights() == path
     stored = load_file(path).values()
     assert {each.dtype for each in stored if each.is_floating_point()} == {torch.float16}
