@@ -48,62 +48,16 @@ def evaluate(options: argparse.Namespace) -> int:
 
 
 def train(options: argparse.Namespace) -> int:
-    """Train one model, in one process or as torchrun's share of several, and choose its operating point."""
+    """Train one model, in one process or as torchrun's share of several; a segmentation network's point is chosen."""
     from lib import processes
+    from lib.trainings import train_named
 
     processes.join()
     try:
-        (train_platenet if options.model == "platenet" else train_of_the_paper)(options)
+        train_named(options)
     finally:
         processes.leave()
     return 0
-
-
-def train_platenet(options: argparse.Namespace) -> None:
-    """Train the compact network on the data and on rendered scenes; ``--ship`` puts it where `conceal` finds it."""
-    from lib import processes
-    from lib.data import load_plates
-    from lib.shipping import choose_point, compact_recipe, ship, train_stages
-
-    given = ("epochs", "batch", "learning_rate", "pictures", "seed")
-    changes = {key: getattr(options, key) for key in given if getattr(options, key) is not None}
-    for key in ("loss", "weight", "augment", "validation"):
-        if getattr(options, key) is not None:
-            raise PlatesError(f"--{key} is for the paper's networks; platenet has its own, see lib.compact.")
-    plates = load_plates()
-    _, run = train_stages(options.name or "platenet", compact_recipe(options.preset, **changes), plates, options.scenes)
-    if processes.rank() == 0:
-        print(run.say())
-        point = choose_point(run, plates)
-        print(", ".join(f"{key} {value}" for key, value in point.items()))
-        print(f"weights in {ship(run, point, plates) if options.ship else run.folder / 'best.safetensors'}")
-
-
-def train_of_the_paper(options: argparse.Namespace) -> None:
-    """Train one of the paper's networks, and choose its operating point."""
-    from lib import processes
-    from lib.conceal import Concealer
-    from lib.data import describe, load_plates
-    from lib.engine import Segmenter
-    from lib.evaluate import choose_operating_point
-    from lib.pictures import Pictures
-    from lib.recipes import recipe
-    from lib.training import fit_or_load, set_operating_point
-
-    given = ("loss", "weight", "epochs", "batch", "learning_rate", "pictures", "seed", "augment")
-    changes = {key: getattr(options, key) for key in given if getattr(options, key) is not None}
-    plates = load_plates()
-    wanted = recipe(options.preset, model=options.model, **changes)
-    train = Pictures.from_dataset(plates["train"], wanted.pictures, wanted.seed)
-    validation = Pictures.from_dataset(plates["validation"], options.validation)
-    run = fit_or_load(options.name or options.model, wanted, train, validation, describe(plates))
-    if processes.rank() == 0:
-        print(run.say())
-        concealer = Concealer(Segmenter(run.model, run.card["name"]))
-        point = choose_operating_point(plates["validation"], concealer, progress=someone_watches())
-        set_operating_point(run, point)
-        print(", ".join(f"{key} {value}" for key, value in point.items()))
-        print(f"weights in {run.folder / 'best.safetensors'}")
 
 
 def runs(options: argparse.Namespace) -> int:
@@ -188,7 +142,10 @@ def parser() -> argparse.ArgumentParser:
 
     one = commands.add_parser("train", help="train a model on PLATES_DATA; also under torchrun")
     one.set_defaults(call=train)
-    one.add_argument("model", help="a name of lib.models.MODELS: baseline, deep, fullconv, platenet")
+    one.add_argument(
+        "model",
+        help="a name of lib.models.MODELS: baseline, platenet, landmarks, ssdlite and others",
+    )
     one.add_argument("--name", help="what tables call the run (default: the model's name)")
     one.add_argument("--preset", help="fast, steps or paper; platenet: fast or full (default: as PLATES_FAST says)")
     one.add_argument("--loss", help="cross_entropy, log2 or log3")
@@ -197,7 +154,9 @@ def parser() -> argparse.ArgumentParser:
         one.add_argument(f"--{name}", type=kind)
     one.add_argument("--augment", nargs="*", help="photometric, flip, blur, beside crop and zoom")
     one.add_argument("--validation", type=int, help="at most this many validation pictures an epoch")
-    one.add_argument("--scenes", type=int, default=0, help="platenet: this many rendered scenes beside the data")
+    one.add_argument(
+        "--scenes", type=int, default=0, help="all but the paper's: this many rendered scenes beside the data"
+    )
     one.add_argument("--ship", action="store_true", help="platenet: put the weights into lib/weights")
 
     one = commands.add_parser("runs", help="make or finish the records behind the notebooks' tables (figures/runs)")

@@ -27,6 +27,7 @@ from lib.metrics import Accumulator, PlateRow
 from lib.recipes import Recipe
 from lib.rivals import Rival
 from lib.settings import PlatesError
+from lib.shipping import second
 from lib.yolo_recipes import YoloRecipe
 
 SMALL_NET = {"stem": [4, 6], "channels": [8, 8, 8], "depth": [1, 1, 1], "neck": 8}
@@ -68,7 +69,9 @@ def test_the_catalogue_has_what_the_figures_need() -> None:
     rows = [one for one in TRIALS.values() if one.group == "choices"]
     recipes = [json.dumps([one.told(), one.scenes]) for one in rows]
     assert len(set(recipes)) == len(recipes)
-    assert rows[-1].recipe == CompactRecipe()  # the last row is the network as it is shipped, but for its steps
+    assert rows[-3].recipe == CompactRecipe()  # the first stage of the network as it is shipped, but for its steps
+    last, shipped = rows[-1].recipe, second(CompactRecipe())
+    assert (last.crop, last.presence) == (shipped.crop, shipped.presence)
     assert next(one.name for one in chosen(["sources", "choice-paper"])) == "choice-paper"
     with pytest.raises(PlatesError, match="no trial or group is called 'everything'"):
         chosen(["everything"])

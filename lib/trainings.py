@@ -1,0 +1,117 @@
+"""``python -m lib train``: which recipe, data and trainer belong to the name of a model."""
+
+import argparse
+from dataclasses import replace
+from typing import Any
+
+from datasets import DatasetDict
+
+from lib import processes
+from lib.conceal import Concealer
+from lib.corner_training import CornerRecipe, CornerTrainer, known_corners
+from lib.crops import Crop
+from lib.data import describe, load_plates
+from lib.detection import DetectorRecipe, DetectorTrainer
+from lib.detectors import KINDS
+from lib.engine import Segmenter
+from lib.evaluate import choose_operating_point
+from lib.gallery import Gallery
+from lib.pictures import Pictures
+from lib.recipes import recipe
+from lib.settings import PlatesError, settings, someone_watches
+from lib.shipping import VALIDATION, choose_point, compact_recipe, ship, train_stages
+from lib.training import Run, fit_or_load, set_operating_point
+
+GIVEN = ("epochs", "batch", "learning_rate", "pictures", "seed")
+PAPER_ONLY = ("loss", "weight", "augment", "validation")
+LANDMARKS = ("landmarks", "small_landmarks")
+DETECTOR_SIDE = 512  # pixels: a plate of scaled width 24 is 19 wide
+FAST = {"epochs": 3, "pictures": 200}  # what the fast profile changes
+
+
+def train_named(options: argparse.Namespace) -> None:
+    """Train the model that ``options`` name, print what came of it, and where its weights lie.
+
+    Raises:
+        PlatesError: an option that this model does not have, or see `lib.training.fit_or_load`.
+    """
+    if options.model != "platenet" and options.ship:
+        raise PlatesError(f"--ship is for platenet; {options.model} is not what conceals.")
+    own = options.model == "platenet" or options.model in LANDMARKS or options.model in KINDS
+    for key in PAPER_ONLY if own else ():
+        if getattr(options, key) is not None:
+            raise PlatesError(f"--{key} is for the paper's networks; {options.model} has its own recipe.")
+    if options.model == "platenet":
+        _platenet(options)
+    elif own:
+        _told(train_part(options.model, load_plates(), options.scenes, options.name, **_changes(options)))
+    else:
+        _of_the_paper(options)
+
+
+def _changes(options: argparse.Namespace, *more: str) -> dict[str, Any]:
+    return {key: getattr(options, key) for key in (*GIVEN, *more) if getattr(options, key) is not None}
+
+
+def _told(run: Run) -> None:
+    if processes.rank() == 0:
+        print(run.say())
+        print(f"weights in {run.folder / 'best.safetensors'}")
+
+
+def train_part(model: str, plates: DatasetDict, scenes: int = 0, name: str | None = None, **changes: Any) -> Run:
+    """Fit or load one of the blog's two networks: a detector of boxes, or the landmark network for their corners.
+
+    Args:
+        model: a name of `lib.detectors.KINDS`, or ``landmarks`` or ``small_landmarks``.
+        plates: `lib.data.load_plates`; landmarks learn from those plates alone whose corners it knows.
+        scenes: how many rendered scenes beside them.
+        name: what tables call the run; None for the model's.
+        changes: of the recipe.
+
+    Raises:
+        PlatesError: see `lib.training.fit_or_load`.
+    """
+    told, splits = describe(plates), [plates["train"]]
+    if scenes:
+        drawn = load_plates("scenes", sizes={"train": scenes, "validation": 1, "test": 1})["train"]
+        told, splits = f"{told}; {describe(drawn)}", [*splits, drawn]
+    gather = known_corners if model in LANDMARKS else Gallery.from_dataset
+    if model in LANDMARKS:
+        wanted: CornerRecipe | DetectorRecipe = CornerRecipe(model)
+    else:
+        crop = Crop(side=DETECTOR_SIDE)
+        wanted = DetectorRecipe(model, {"side": DETECTOR_SIDE}, crop=crop)
+    wanted = replace(wanted, **((FAST if settings().fast else {}) | changes))
+    train = [gather(split) for split in splits]
+    train[0] = train[0].sample(wanted.pictures, wanted.seed)
+    validation = gather(plates["validation"]).sample(VALIDATION, wanted.seed)
+    trainer = CornerTrainer if model in LANDMARKS else DetectorTrainer
+    both = train[0] if len(train) == 1 else train[0] + train[1]
+    return fit_or_load(name or model, replace(wanted, pictures=None), both, validation, told, trainer=trainer)
+
+
+def _platenet(options: argparse.Namespace) -> None:
+    plates, wanted = load_plates(), compact_recipe(options.preset, **_changes(options))
+    _, run = train_stages(options.name or "platenet", wanted, plates, options.scenes)
+    if processes.rank() == 0:
+        print(run.say())
+        point = choose_point(run, plates)
+        print(", ".join(f"{key} {value}" for key, value in point.items()))
+        print(f"weights in {ship(run, point, plates) if options.ship else run.folder / 'best.safetensors'}")
+
+
+def _of_the_paper(options: argparse.Namespace) -> None:
+    plates = load_plates()
+    changes = _changes(options, "loss", "weight", "augment")
+    wanted = recipe(options.preset, model=options.model, **changes)
+    train = Pictures.from_dataset(plates["train"], wanted.pictures, wanted.seed)
+    validation = Pictures.from_dataset(plates["validation"], options.validation)
+    run = fit_or_load(options.name or options.model, wanted, train, validation, describe(plates))
+    if processes.rank() == 0:
+        print(run.say())
+        concealer = Concealer(Segmenter(run.model, run.card["name"]))
+        point = choose_operating_point(plates["validation"], concealer, progress=someone_watches())
+        set_operating_point(run, point)
+        print(", ".join(f"{key} {value}" for key, value in point.items()))
+        print(f"weights in {run.folder / 'best.safetensors'}")
