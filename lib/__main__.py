@@ -12,7 +12,8 @@ from lib.settings import PlatesError, someone_watches
 
 def conceal(options: argparse.Namespace) -> int:
     """Conceal files and folders; 1 where a picture could not be read."""
-    from lib.conceal import Concealer, conceal_files
+    from lib.conceal import Concealer
+    from lib.folders import conceal_files
 
     concealer = Concealer.load(**point_of(options), mode=options.mode)
     print(concealer.segmenter.say())

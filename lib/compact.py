@@ -17,9 +17,9 @@ from lib.metrics import Accumulator
 from lib.models import build
 from lib.overlap import overlap_loss
 from lib.platenet import Coarse
-from lib.recipes import digest_of
-from lib.settings import PlatesError, device, seed_everything
-from lib.trainer import Trainer, pixel_scores, rise_and_fall
+from lib.recipes import checks_of, digest_of, refuse, rise_and_fall
+from lib.settings import device, seed_everything
+from lib.trainer import Trainer, pixel_scores
 from lib.transforms import fit, to_input
 
 
@@ -59,24 +59,15 @@ class CompactRecipe:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.clip not in ("value", "norm", ""):
-            raise PlatesError(f"clip={self.clip!r} is unknown; use 'value', 'norm' or '' for none.")
-        for name, usable, range_ in (  # written so that NaN, which compares false, is refused
-            ("epochs", self.epochs >= 1, "1 or more"),
-            ("batch", self.batch >= 2, "2 or more, since batch normalisation compares"),
-            ("learning_rate", 0 < self.learning_rate < math.inf, "a finite number above 0"),
-            ("weight_decay", 0 <= self.weight_decay < math.inf, "a finite number of at least 0"),
+        own = (
             ("plate", 0 < self.plate < math.inf, "a finite number above 0"),
             ("tversky", 0 <= self.tversky < math.inf, "a finite number of at least 0"),
             ("missed", 0 <= self.missed <= 1, "a share from 0 to 1"),
             ("presence", 0 <= self.presence < math.inf, "a finite number of at least 0"),
             ("small", 0 <= self.small <= 2, "an exponent from 0 to 2"),
             ("average", 0 <= self.average < 1, "a share from 0 to less than 1"),
-            ("clip_at", self.clip_at > 0, "a number above 0"),
-            ("pictures", self.pictures is None or self.pictures >= 1, "1 or more, or None for all"),
-        ):
-            if not usable:
-                raise PlatesError(f"{name}={getattr(self, name)} cannot be trained with; give {range_}.")
+        )
+        refuse(self, (*checks_of(self), *own))
 
     def digest(self, data: str) -> str:
         """Eight characters that differ whenever the recipe or the data differ."""

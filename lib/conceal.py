@@ -1,22 +1,17 @@
-"""Picture in, concealed picture and report out; folders of them. Fails closed: in doubt no picture leaves."""
+"""Picture in, concealed picture out. Fails closed: in doubt no picture leaves."""
 
 import importlib
-import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
-from tqdm import tqdm
 
 from lib.colour import view8
-from lib.files import atomic
-from lib.images import MAX_BYTES, Picture, PictureError, decode, encode, pixels_of
+from lib.images import Picture, PictureError, decode, encode, pixels_of
 from lib.masks import fill_holes, grow, quadrilaterals, reaching
-from lib.outputs import REPORT, Entry, Report, check_outputs, earlier_outputs, find_pictures, refusal, weights_of
 from lib.redact import MODES, redact
 from lib.settings import PlatesError
 
@@ -173,83 +168,3 @@ class Concealer:
         if self.sure < self.threshold:
             mask = reaching(mask, background < self.sure)
         return fill_holes(grow(mask, self.growth))
-
-
-def conceal_files(
-    inputs: Sequence[Path],
-    out: Path,
-    concealer: Concealer,
-    report: Path | None = None,
-    progress: bool = True,
-) -> Report:
-    """Conceal photographs and folders of them into a folder, each picture whole or not at all.
-
-    ``out/report.json`` is written before the first picture, with every picture "not reached", and again at the end,
-    also of an interrupted run. It is how a later run knows its own outputs: those are replaced, and removed where
-    the picture now fails, so that no stale one passes for a result; every other existing file is refused.
-
-    Args:
-        inputs: files of any name and folders.
-        out: the output folder; made where it is missing; not inside an input folder.
-        concealer: what conceals.
-        report: a second place for the report; see `lib.outputs.check_outputs`.
-        progress: show a bar on the standard error.
-
-    Returns:
-        The report; its ``exit_code`` is 1 where a picture failed.
-
-    Raises:
-        PlatesError: the plan would lose or overwrite something (nothing was written then), or ``out`` is read-only.
-    """
-    inputs, out = [Path(given) for given in inputs], Path(out)
-    places = [out / REPORT] if report is None else [out / REPORT, Path(report)]
-    pairs, hidden = find_pictures(inputs)
-    ours = earlier_outputs(out) if out.is_dir() else set()
-    check_outputs(inputs, pairs, out, ours, *places[1:])
-    result = Report(
-        **{key: getattr(concealer, key) for key in ("method", "mode", "threshold", "growth", "sure")},
-        **weights_of(concealer.segmenter),
-        hidden=hidden,
-        files=[Entry(relative.as_posix()) for _, relative in pairs],
-        outputs=sorted(ours | {relative.as_posix() for _, relative in pairs}),
-    )
-    result.write(out / REPORT)  # before any work: it claims the outputs, and fails early where nothing can be written
-    try:
-        rows = zip(pairs, result.files, strict=True)
-        for (path, relative), entry in tqdm(rows, total=len(pairs), unit="picture", disable=not progress):
-            _conceal_file(path, out / relative, concealer, entry)
-    finally:
-        result.outputs = [name for name in result.outputs if (out / name).is_file()]
-        for place in places:  # the claim on the outputs first, since the copy's place may fail
-            result.write(place)
-    return result
-
-
-def _conceal_file(path: Path, target: Path, concealer: Concealer, entry: Entry) -> None:
-    start = time.perf_counter()
-    try:
-        concealed = concealer(_read(path), entry.file)
-        data = concealed.encode()
-        with atomic(target) as temporary:
-            temporary.write_bytes(data)
-        entry.output, entry.error = entry.file, None
-        entry.plates, entry.area = len(concealed.plates), round(float(concealed.mask.mean()), 6)
-        entry.quadrilaterals = [np.round(quad.astype(float), 1).tolist() for quad in concealed.plates]
-    except Exception as error:  # one picture's trouble, foreseen or not, must neither leak it nor stop the others
-        entry.error = str(error) if isinstance(error, PlatesError) else f"{entry.file}: {type(error).__name__}: {error}"
-        with suppress(OSError):
-            target.unlink(missing_ok=True)
-    entry.seconds = round(time.perf_counter() - start, 3)
-
-
-def _read(path: Path) -> bytes:
-    try:
-        if told := refusal(path):
-            raise PictureError(told)
-        if path.exists() and not path.is_file():  # a pipe or a device would never end
-            raise PictureError(f"{path}: is no regular file; name a picture.")
-        if path.stat().st_size > MAX_BYTES:
-            raise PictureError(f"{path}: is over {MAX_BYTES:,} bytes, the limit; save it smaller.")
-        return path.read_bytes()
-    except OSError as error:
-        raise PictureError(f"{path}: cannot be read ({error.strerror}); check that you may read it.") from error

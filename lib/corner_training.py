@@ -19,11 +19,11 @@ from lib.corners import EXPAND, Window, corner_error
 from lib.data import plates_of
 from lib.gallery import Gallery
 from lib.landmarks import SIDE
+from lib.loop import Loop
 from lib.models import build
-from lib.recipes import digest_of
+from lib.recipes import checks_of, digest_of, half_cosine, refuse
 from lib.relight import change_light
 from lib.settings import PlatesError, device, seed_everything
-from lib.trainer import Trainer
 from lib.transforms import batches, to_input
 
 NARROWEST = 10.0  # pixels of width: below, nobody can say where a corner is
@@ -63,18 +63,14 @@ class CornerRecipe:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name, usable, range_ in (  # written so that NaN, which compares false, is refused
-            ("epochs", self.epochs >= 1, "1 or more"),
-            ("batch", self.batch >= 2, "2 or more, since batch normalisation compares"),
-            ("learning_rate", 0 < self.learning_rate < math.inf, "a finite number above 0"),
+        own = (
             ("beta", 0 < self.beta < math.inf, "a finite number above 0"),
             ("expand", 1 <= self.expand[0] <= self.expand[1], "two numbers of at least 1, the smaller first"),
             ("jitter", 0 <= self.jitter <= 0.3, "a share from 0 to 0.3"),
             ("turn", 0 <= self.turn <= 30, "degrees from 0 to 30"),
             ("bend", 0 <= self.bend <= 0.5, "a share from 0 to 0.5"),
-        ):
-            if not usable:
-                raise PlatesError(f"{name}={getattr(self, name)} cannot be trained with; give {range_}.")
+        )
+        refuse(self, (*checks_of(self), *own))
 
     def digest(self, data: str) -> str:
         """Eight characters that differ whenever the recipe or the data differ."""
@@ -145,8 +141,8 @@ def draw(rgb: np.ndarray, outline: np.ndarray, recipe: CornerRecipe, seed: int) 
     return change_light(crop, rng), shares.astype(np.float32)
 
 
-class CornerTrainer(Trainer):
-    """`lib.trainer.Trainer` with this module's recipe; a training example is a plate, not a picture."""
+class CornerTrainer(Loop):
+    """`lib.loop.Loop` with this module's recipe; a training example is a plate, not a picture."""
 
     def __init__(self, recipe: CornerRecipe, train: Gallery, validation: Gallery, test: Gallery | None = None) -> None:
         processes.keep_memory()
@@ -193,8 +189,7 @@ class CornerTrainer(Trainer):
 
     def rate(self, step: int) -> float:
         """Half a cosine from the recipe's rate to 0, over all steps."""
-        total = self.recipe.epochs * self.steps_per_epoch
-        return self.recipe.learning_rate * 0.5 * (1 + math.cos(math.pi * step / total))
+        return self.recipe.learning_rate * half_cosine(step, self.recipe.epochs * self.steps_per_epoch)
 
     @torch.inference_mode()
     def measure(self, name: str, pictures: Gallery) -> dict[str, float]:

@@ -17,8 +17,8 @@ from torch import Tensor
 
 from lib.gallery import Gallery
 from lib.platenet import COARSE, STRIDE
+from lib.recipes import refuse
 from lib.relight import change_light
-from lib.settings import PlatesError
 from lib.transforms import GREY, LONGEST, batches
 
 SHIFT = 4  # binary digits of a pixel that OpenCV's polygons are painted with
@@ -50,7 +50,7 @@ class Crop:
     light: bool = True
 
     def __post_init__(self) -> None:
-        for name, usable, range_ in (  # written so that NaN, which compares false, is refused
+        checks = (
             ("side", self.side >= STRIDE and self.side % STRIDE == 0, f"a multiple of {STRIDE}"),
             ("longest", self.longest >= STRIDE, f"{STRIDE} pixels or more"),
             ("zoom", 0 < self.zoom[0] <= self.zoom[1], "two numbers above 0, the smaller first"),
@@ -58,9 +58,8 @@ class Crop:
             ("closer", self.closer >= 1, "1 or more"),
             ("turn", 0 <= self.turn <= 30, "degrees from 0 to 30"),
             ("bend", 0 <= self.bend <= 0.5, "a share from 0 to 0.5"),
-        ):
-            if not usable:
-                raise PlatesError(f"{name}={getattr(self, name)} gives no crop; use {range_}.")
+        )
+        refuse(self, checks, "gives no crop; use")
 
     def __call__(
         self, pixels: np.ndarray, outlines: np.ndarray, seed: int, *others: np.ndarray

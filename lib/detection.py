@@ -18,9 +18,9 @@ from lib.boxes import letterbox
 from lib.crops import Crop, outline_batches
 from lib.detectors import detector
 from lib.gallery import Gallery
-from lib.recipes import digest_of
+from lib.loop import Loop
+from lib.recipes import checks_of, digest_of, refuse, rise_and_fall
 from lib.settings import PlatesError, device, seed_everything
-from lib.trainer import Trainer, rise_and_fall
 from lib.transforms import to_input
 
 Targets = list[dict[str, Tensor]]
@@ -91,13 +91,7 @@ class DetectorRecipe:
             raise PlatesError(
                 f"crop.side={self.crop.side} is not the detector's side={self.options['side']}; make them equal."
             )
-        for name, usable, range_ in (  # written so that NaN, which compares false, is refused
-            ("epochs", self.epochs >= 1, "1 or more"),
-            ("batch", self.batch >= 2, "2 or more, since batch normalisation compares"),
-            ("learning_rate", 0 < self.learning_rate < math.inf, "a finite number above 0"),
-        ):
-            if not usable:
-                raise PlatesError(f"{name}={getattr(self, name)} cannot be trained with; give {range_}.")
+        refuse(self, checks_of(self))
 
     def digest(self, data: str) -> str:
         """Eight characters that differ whenever the recipe or the data differ."""
@@ -124,8 +118,8 @@ def boxes_in(outlines: np.ndarray, side: int, least: float = 3.0, shown: float =
     return cut[keep].astype(np.float32)
 
 
-class DetectorTrainer(Trainer):
-    """`lib.trainer.Trainer` with this module's recipe; the detector computes its own losses, which are summed."""
+class DetectorTrainer(Loop):
+    """`lib.loop.Loop` with this module's recipe; the detector computes its own losses, which are summed."""
 
     def __init__(
         self, recipe: DetectorRecipe, train: Gallery, validation: Gallery, test: Gallery | None = None

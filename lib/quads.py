@@ -4,9 +4,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from lib.boxes import LEAST
+from lib.boxes import LEAST, boxes_of
 from lib.corners import CornerFinder
-from lib.masks import components
 from lib.regions import rasterise
 
 
@@ -23,20 +22,8 @@ class RegionBoxes:
 
     def __call__(self, rgb: np.ndarray, confidence: float = LEAST) -> np.ndarray:
         """float32 ``(N, 5)``: left, top, right, bottom in pixels and the confidence, highest first."""
-        background = self.segmenter(rgb)
-        found = [
-            (
-                part.columns.start,
-                part.rows.start,
-                part.columns.stop,
-                part.rows.stop,
-                1 - background[part.rows, part.columns][part.mask].min(),
-            )
-            for part in components(background < self.threshold)
-        ]
-        boxes = np.array(found, np.float32).reshape(-1, 5)
-        boxes = boxes[boxes[:, 4] >= confidence]
-        return boxes[np.argsort(-boxes[:, 4], kind="stable")]
+        boxes = boxes_of(self.segmenter(rgb), self.threshold, np.min)
+        return boxes[boxes[:, 4] >= confidence]
 
 
 class QuadSegmenter:

@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -56,16 +57,15 @@ class Recipe:
         if self.pictures is not None and self.pictures < 1:
             raise PlatesError(f"pictures={self.pictures} leaves nothing to train on; give 1 or more, or None for all.")
         weight = 0.0 if self.weight is None else self.weight
-        for name, usable, range_ in (  # written so that NaN, which compares false, is refused
+        checks = (
             ("learning_rate", 0 < self.learning_rate < float("inf"), "a finite number above 0"),
             ("weight_decay", 0 <= self.weight_decay < float("inf"), "a finite number of at least 0"),
             ("weight", 0 <= weight < float("inf"), "a finite number of at least 0 for the paper's lambda"),
             ("clip_at", self.clip_at > 0, "a number above 0"),
             ("smallest_crop", 0 < self.smallest_crop <= 1, "a share above 0 and up to 1"),
             ("seed", 0 <= self.seed < 2**32, "a whole number from 0 to 4294967295"),  # NumPy's range
-        ):
-            if not usable:
-                raise PlatesError(f"{name}={getattr(self, name)} cannot be trained with; give {range_}.")
+        )
+        refuse(self, checks)
 
     def digest(self, data: str) -> str:
         """Eight characters that differ whenever the recipe or the data differ."""
@@ -76,6 +76,49 @@ def digest_of(recipe: Any, data: str) -> str:
     """Eight characters that differ whenever a recipe, any dataclass, or its data differ."""
     told = json.dumps([asdict(recipe), data], sort_keys=True)
     return hashlib.sha256(told.encode()).hexdigest()[:8]
+
+
+def half_cosine(step: int, total: int) -> float:
+    """A share of the learning rate, from 1 at step 0 to 0 at ``total``, along half a cosine."""
+    return 0.5 * (1 + math.cos(math.pi * step / total))
+
+
+def rise_and_fall(step: int, total: int) -> float:
+    """A share of the learning rate: a straight rise over the first twentieth of all steps, then half a cosine to 0."""
+    rise = max(1, total // 20)
+    return min(1.0, (step + 1) / rise) * half_cosine(max(0, step - rise), max(1, total - rise))
+
+
+Check = tuple[str, bool, str]  # a field, whether its value is usable, and what would be
+
+
+def refuse(one: Any, checks: Iterable[Check], told: str = "cannot be trained with; give") -> None:
+    """Raise for the first unusable value. Checks are written so that NaN, which compares false, is refused.
+
+    Raises:
+        PlatesError: names the field, its value and the remedy.
+    """
+    for name, usable, range_ in checks:
+        if not usable:
+            raise PlatesError(f"{name}={getattr(one, name)} {told} {range_}.")
+
+
+def checks_of(recipe: Any) -> list[Check]:
+    """What every recipe's optimiser and sizes have to be; batches are normalised, so that they hold at least two.
+
+    Raises:
+        PlatesError: an unknown way of clipping.
+    """
+    if recipe.clip not in ("value", "norm", ""):
+        raise PlatesError(f"clip={recipe.clip!r} is unknown; use 'value', 'norm' or '' for none.")
+    return [
+        ("epochs", recipe.epochs >= 1, "1 or more"),
+        ("batch", recipe.batch >= 2, "2 or more, since batch normalisation compares"),
+        ("learning_rate", 0 < recipe.learning_rate < math.inf, "a finite number above 0"),
+        ("weight_decay", 0 <= recipe.weight_decay < math.inf, "a finite number of at least 0"),
+        ("clip_at", recipe.clip_at > 0, "a number above 0"),
+        ("pictures", recipe.pictures is None or recipe.pictures >= 1, "1 or more, or None for all"),
+    ]
 
 
 # What the profiles change: sizes and step lengths, never code paths. The fast profile shrinks the network and takes

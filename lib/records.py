@@ -15,10 +15,10 @@ from lib.conceal import Concealer
 from lib.engine import Segmenter
 from lib.evaluate import choose_operating_point, evaluate
 from lib.files import read_json, write_json
+from lib.loop import Diverged
 from lib.measures import Bench
 from lib.recipes import Recipe
 from lib.settings import FIGURES, PlatesError
-from lib.trainer import Diverged
 from lib.training import Run, fit_or_load, set_operating_point
 
 RECORDS = FIGURES / "runs"

@@ -1,10 +1,7 @@
-"""One step, one epoch, one validation: the state of a training. `lib.training` adds the files."""
+"""The training of the paper's networks: random crops, one loss, scores of pixels."""
 
 import math
-import time
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,39 +9,24 @@ from tqdm import tqdm
 
 from lib import processes
 from lib.engine import fast_precision
-from lib.files import atomic
+from lib.loop import Loop
 from lib.losses import LOSSES, PlateLoss
 from lib.metrics import Accumulator
 from lib.models import build
 from lib.pictures import Pictures
-from lib.recipes import Recipe
+from lib.recipes import Recipe, half_cosine
 from lib.settings import PlatesError, device, seed_everything
 from lib.transforms import Augment, batches, full_frame, random_crops, to_input
 
 
-class Diverged(PlatesError):
-    """The loss or its gradient ran away; ``steps`` holds what was logged until then, `Trainer.steps`' way."""
-
-    def __init__(self, told: str, steps: dict[str, list[float]]) -> None:
-        super().__init__(told)
-        self.steps = steps
-
-
-DIVERGED = 100.0  # times the loss of the first step; the paper's passing instabilities stay below
-
-
-class Trainer:
-    """The state of one training and its steps, in one process or in torchrun's share of several.
+class Trainer(Loop):
+    """`lib.loop.Loop` on pictures and masks.
 
     Args:
         recipe: all that decides how it ends.
         train, validation: the pictures; ``recipe.pictures`` of the former are drawn.
         test: pictures whose loss, A and A1 on seeded random crops (the authors' protocol) are logged every tenth of
             a run (section 4.4 of the paper), or every second epoch; they choose nothing. None for none.
-
-    Attributes:
-        model, optimiser, history, epoch, step, seconds, best_loss, best_epoch: what a checkpoint keeps.
-        steps: the loss of every step so far and the gradient's norm before clipping, lists of equal length.
 
     Raises:
         PlatesError: the batch cannot be shared out evenly, or the recipe names what does not exist.
@@ -67,44 +49,8 @@ class Trainer:
         self.parallel = processes.parallel(self.model)
         self._begin()
 
-    def _begin(self) -> None:
-        """Set what a checkpoint keeps, and how many steps an epoch has."""
-        self.batch = min(self.recipe.batch, len(self.train))
-        if self.batch % processes.world():
-            raise PlatesError(
-                f"batch={self.batch} is no multiple of the {processes.world()} processes; choose one that is."
-            )
-        self.steps_per_epoch = len(self.train) // self.batch
-        self.history: list[dict[str, float]] = []
-        self.steps: dict[str, list[float]] = {"loss": [], "gradient_norm": []}
-        self.epoch = self.step = self.best_epoch = 0
-        self.seconds, self.best_loss, self.first_loss = 0.0, math.inf, math.nan
-
-    def run_epoch(self, bar: tqdm) -> bool:
-        """One pass over the training pictures and the validation after it; returns whether that was the best."""
-        started, first = time.monotonic(), self.step
-        self.model.train()
-        scores = self.go_through(bar)
-        self.epoch += 1
-        row = {"epoch": self.epoch, "step": self.step, "learning_rate": self.rate(self.step)}
-        losses, norms = (self.steps[key][first:] for key in ("loss", "gradient_norm"))
-        row |= {"loss": sum(losses) / len(losses)}
-        row |= {"gradient_norm": sum(norms) / len(norms), "gradient_norm_max": max(norms)}
-        row |= scores | self.measure("validation", self.validation)
-        if self.test is not None and self.epoch % max(2, self.recipe.epochs // 10) == 0:
-            row |= self.measure("test", self.test)
-        self.seconds += time.monotonic() - started
-        self.history.append(row | {"seconds": self.seconds})
-        better = row["validation_loss"] < self.best_loss
-        if better:
-            self.best_loss, self.best_epoch = row["validation_loss"], self.epoch
-        shown = {"A": "accuracy", "A1": "on_plate_accuracy", "loss": "loss", "error": "error"}
-        told = {name: row.get(f"validation_{key}") for name, key in shown.items()}
-        bar.set_postfix({name: f"{value:.3f}" for name, value in told.items() if value is not None})
-        return better
-
     def go_through(self, bar: tqdm) -> dict[str, float]:
-        """Take the steps of one epoch; returns what the training pictures themselves told, over all processes."""
+        """Take the steps of one epoch; returns `pixel_scores` of the training crops, over all processes."""
         accumulator = Accumulator()
         for batch in self.batches():
             accumulator.add_batch(*self.take_step(*batch))
@@ -131,55 +77,11 @@ class Trainer:
         self.descend(self.criterion(logits, masks))
         return logits.detach().float().softmax(1)[:, 1], masks
 
-    def autocast(self) -> torch.autocast:
-        """The arithmetic of the forward pass: bfloat16 where the device has it."""
-        return torch.autocast(self.device.type, self.precision, enabled=self.precision != torch.float32)
-
-    def descend(self, loss: Tensor) -> None:
-        """Follow the gradient of a step's loss, and log both.
-
-        Raises:
-            Diverged: either is not a number any more, or the loss grew a hundredfold.
-        """
-        told = processes.mean(loss).item()
-        self.first_loss = told if math.isnan(self.first_loss) else self.first_loss
-        self._check(told, "the loss", DIVERGED * self.first_loss)
-        for group in self.optimiser.param_groups:
-            group["lr"] = self.rate(self.step)
-        self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        norm = self._clip()
-        self.optimiser.step()
-        self.step += 1
-        self.steps["loss"].append(told)
-        self.steps["gradient_norm"].append(norm)
-
-    def _clip(self) -> float:
-        parameters = [p for group in self.optimiser.param_groups for p in group["params"]]
-        norm = torch.nn.utils.get_total_norm([p.grad for p in parameters])
-        told = norm.item()
-        self._check(told, "the gradient's norm", math.inf)
-        if self.recipe.clip == "norm":
-            torch.nn.utils.clip_grads_with_norm_(parameters, self.recipe.clip_at, norm)
-        elif self.recipe.clip == "value":
-            torch.nn.utils.clip_grad_value_(parameters, self.recipe.clip_at)
-        return told
-
-    def _check(self, value: float, what: str, limit: float) -> None:
-        if not math.isfinite(value) or value > limit:
-            raise Diverged(
-                f"{what} is {value:.3g} at step {self.step:,} (the first loss was {self.first_loss:.3g}); "
-                f"lower learning_rate (now {self.recipe.learning_rate:g}) or clip the gradient "
-                f"(now clip={self.recipe.clip!r} at {self.recipe.clip_at:g}).",
-                self.steps,
-            )
-
     def rate(self, step: int) -> float:
         """The learning rate of ``step``: half a cosine from the recipe's rate to 0, or the recipe's throughout."""
         if self.recipe.schedule == "constant":
             return self.recipe.learning_rate
-        total = self.recipe.epochs * self.steps_per_epoch
-        return self.recipe.learning_rate * 0.5 * (1 + math.cos(math.pi * step / total))
+        return self.recipe.learning_rate * half_cosine(step, self.recipe.epochs * self.steps_per_epoch)
 
     @torch.inference_mode()
     def measure(self, name: str, frames: tuple[Tensor, Tensor]) -> dict[str, float]:
@@ -194,49 +96,6 @@ class Trainer:
         scores = {"loss": total / len(frames[0])} | pixel_scores(accumulator)
         self._check(scores["loss"], f"the {name} loss", math.inf)
         return {f"{name}_{key}": value for key, value in scores.items()}
-
-    def progress(self) -> dict[str, Any]:
-        """How far the training is, as its card tells it."""
-        told = {"steps": self.step, "seconds": self.seconds, "epoch": self.epoch, "best_epoch": self.best_epoch}
-        steps = {key: [float(f"{value:.4g}") for value in values] for key, values in self.steps.items()}
-        return told | {"finished": self.epoch == self.recipe.epochs, "history": self.history, "log": steps}
-
-    def parts(self) -> dict[str, Any]:
-        """What a checkpoint holds the state of, beside `KEPT`."""
-        return {"model": self.model, "optimiser": self.optimiser}
-
-    def save(self, path: Path) -> None:
-        """Write everything that the next epoch depends on."""
-        state: dict[str, Any] = {key: part.state_dict() for key, part in self.parts().items()}
-        state["kept"] = {key: getattr(self, key) for key in KEPT}
-        with atomic(path) as temporary:
-            torch.save(state, temporary)
-
-    def restore(self, path: Path) -> None:
-        """Take up what `save` wrote.
-
-        Raises:
-            PlatesError: the file cannot be read.
-        """
-        try:
-            state = torch.load(path, map_location=self.device, weights_only=True)
-            for key, part in self.parts().items():
-                part.load_state_dict(state[key])
-            for key in KEPT:
-                setattr(self, key, state["kept"][key])
-        except Exception as error:  # torch raises many kinds for a damaged or foreign file
-            told = str(error).split("\n")[0]  # torch goes on with advice of its own
-            raise PlatesError(f"{path}: cannot be resumed from ({told}); delete it to train anew.") from error
-
-
-def rise_and_fall(step: int, total: int) -> float:
-    """A share of the learning rate: a straight rise over the first twentieth of all steps, then half a cosine to 0."""
-    rise = max(1, total // 20)
-    fall = 0.5 * (1 + math.cos(math.pi * max(0, step - rise) / max(1, total - rise)))
-    return min(1.0, (step + 1) / rise) * fall
-
-
-KEPT = ("history", "steps", "epoch", "step", "seconds", "best_loss", "best_epoch", "first_loss")
 
 
 def make_loss(recipe: Recipe) -> PlateLoss:

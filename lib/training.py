@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from lib import processes
 from lib.engine import describe_device, load_checkpoint, read_card, save_checkpoint
+from lib.loop import Loop
 from lib.models import parameter_count
 from lib.pictures import Pictures
 from lib.recipes import Recipe
@@ -75,7 +76,7 @@ def fit_or_load(
     data: str,
     test: Pictures | None = None,
     keep: Collection[int] = (),
-    trainer: Callable[..., Trainer] = Trainer,
+    trainer: Callable[..., Loop] = Trainer,
 ) -> Run:
     """Load the run that has this name, recipe and data, or train it (resuming where it was stopped).
 
@@ -123,7 +124,7 @@ def fit(
     folder: Path,
     test: Pictures | None = None,
     keep: Collection[int] = (),
-    trainer: Callable[..., Trainer] = Trainer,
+    trainer: Callable[..., Loop] = Trainer,
 ) -> None:
     """Train into ``folder``: ``best`` and ``last`` (safetensors and JSON), and until the end ``resume.pt``.
 

@@ -12,12 +12,12 @@ from torch import nn
 
 from lib.engine import describe_device, load_checkpoint, read_card
 from lib.experiments import Frames, never_looking, paired_gain, score
+from lib.loop import Diverged
 from lib.losses import LOSSES
 from lib.metrics import Accumulator
 from lib.pictures import Pictures
 from lib.recipes import Recipe
 from lib.settings import PlatesError, device
-from lib.trainer import Diverged
 from lib.training import fit
 from lib.transforms import full_frame, to_input
 

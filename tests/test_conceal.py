@@ -17,7 +17,9 @@ from hypothesis.extra import numpy as hnp
 from PIL import Image
 
 import lib.conceal
-from lib.conceal import Concealer, conceal_files
+import lib.folders
+from lib.conceal import Concealer
+from lib.folders import conceal_files
 from lib.images import PictureError
 from lib.masks import fill_holes, grow, quadrilaterals
 from lib.outputs import PICTURES, REPORT_KEYS, VIDEOS
@@ -380,7 +382,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
 
-def run(inputs: list[Path], out: Path, segmenter: object = None, **options: object) -> lib.conceal.Report:
+def run(inputs: list[Path], out: Path, segmenter: object = None, **options: object) -> lib.folders.Report:
     return conceal_files(inputs, out, Concealer(segmenter or FindsMagenta()), progress=False, **options)
 
 
@@ -554,15 +556,15 @@ def test_a_report_elsewhere_that_fails_leaves_the_first_one_true(
     photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out, copy = tmp_path / "out", tmp_path / "told.json"
-    real, order = lib.conceal.Report.write, []
+    real, order = lib.folders.Report.write, []
 
-    def write(self: lib.conceal.Report, path: Path) -> None:
+    def write(self: lib.folders.Report, path: Path) -> None:
         order.append(path)
         if path == copy:
             raise PlatesError("no space")
         real(self, path)
 
-    monkeypatch.setattr(lib.conceal.Report, "write", write)
+    monkeypatch.setattr(lib.folders.Report, "write", write)
     with pytest.raises(PlatesError, match="no space"):
         run([photographs], out, report=copy)
     assert order == [out / "report.json", out / "report.json", copy]

@@ -17,8 +17,8 @@ from PIL import Image
 from tiny import OPTIONS, RECIPE, coco_split, scene
 
 import lib.catalogue
-import lib.conceal
 import lib.engine
+import lib.folders
 import lib.records
 import lib.trainer
 import lib.training
@@ -401,14 +401,14 @@ def test_stopping_keeps_what_was_finished_and_says_so(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     (photographs / "bad.jpg").unlink()
-    real, done = lib.conceal._conceal_file, []
+    real, done = lib.folders._conceal_file, []
 
     def stopped(*arguments: object) -> None:
         if done:
             raise KeyboardInterrupt
         done.append(real(*arguments))
 
-    monkeypatch.setattr(lib.conceal, "_conceal_file", stopped)
+    monkeypatch.setattr(lib.folders, "_conceal_file", stopped)
     out = tmp_path / "out"
     told = failed(capsys, "conceal", photographs, "--out", out, "--weights", weights, code=130)
     assert told == "stopped; what was finished is kept"

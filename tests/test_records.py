@@ -15,12 +15,12 @@ import lib.training
 from lib import records
 from lib.catalogue import Experiment
 from lib.data import load_plates
+from lib.loop import Diverged
 from lib.measures import Bench, by_share
 from lib.metrics import Accumulator, PictureRow
 from lib.recipes import Recipe
 from lib.records import load, load_group, make, make_never_looking
 from lib.settings import PlatesError
-from lib.trainer import Diverged
 
 BRIEF = replace(RECIPE, epochs=2)
 RECIPES = {"one": BRIEF, "same": BRIEF, "other": replace(BRIEF, seed=1), "wild": replace(BRIEF, clip="")}
