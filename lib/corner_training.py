@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from lib import processes
 from lib.corners import EXPAND, Window, corner_error
+from lib.crops import bending, for_opencv
 from lib.data import plates_of
 from lib.gallery import Gallery
 from lib.landmarks import SIDE
@@ -112,17 +113,15 @@ def draw(rgb: np.ndarray, outline: np.ndarray, recipe: CornerRecipe, seed: int) 
     centre = outline.mean(0)
     turn = np.deg2rad(np.clip(rng.normal(0, recipe.turn), -4 * recipe.turn, 4 * recipe.turn))
     shear, stretch, *tilt = rng.uniform(-recipe.bend, recipe.bend, 4)
-    mirror = -1.0 if rng.random() < 0.5 else 1.0
-    cos, sin = np.cos(turn), np.sin(turn)
-    bent = np.array([[cos, -sin], [sin, cos]]) @ np.array([[1 + stretch, shear], [0, 1 / (1 + stretch)]])
+    mirrored = rng.random() < 0.5
     matrix = np.eye(3)
-    matrix[:2, :2] = bent @ np.diag([mirror, 1.0])
+    matrix[:2, :2] = bending(turn, shear, stretch, mirrored)
     matrix[:2, 2] = -matrix[:2, :2] @ centre
     lean = np.eye(3)
     lean[2, :2] = np.array(tilt) / size
     matrix = lean @ matrix
     moved = cv2.perspectiveTransform(outline[None].astype(np.float64), matrix)[0]
-    if mirror < 0:  # left and right change places, and so do their names
+    if mirrored:  # left and right change places, and so do their names
         moved = moved[[1, 0, 3, 2]]
     low, high = moved.min(0), moved.max(0)
     side = high - low
@@ -134,9 +133,8 @@ def draw(rgb: np.ndarray, outline: np.ndarray, recipe: CornerRecipe, seed: int) 
     matrix = into @ matrix
     blur = 0.5 / float(scale.max())  # pixels that one of the crop's stands for: smooth them before they are skipped
     source = cv2.GaussianBlur(rgb, (0, 0), blur) if blur > 0.6 else rgb
-    half_pixel = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1.0]])  # OpenCV's whole numbers are pixels' centres
-    way = np.linalg.inv(half_pixel) @ matrix @ half_pixel
-    crop = cv2.warpPerspective(source, way, (SIDE, SIDE), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    to = {"dsize": (SIDE, SIDE), "flags": cv2.INTER_LINEAR, "borderMode": cv2.BORDER_REPLICATE}
+    crop = cv2.warpPerspective(source, for_opencv(matrix), **to)
     shares = (moved - (middle - half)) / (2 * half)
     return change_light(crop, rng), shares.astype(np.float32)
 

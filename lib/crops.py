@@ -79,7 +79,7 @@ class Crop:
             back = np.diag([pixels.shape[1] / source.shape[1], pixels.shape[0] / source.shape[0], 1.0])
             way = matrix @ back
         crop = cv2.warpPerspective(
-            source, _centres(way), (self.side, self.side), flags=cv2.INTER_LINEAR, borderValue=(GREY,) * 3
+            source, for_opencv(way), (self.side, self.side), flags=cv2.INTER_LINEAR, borderValue=(GREY,) * 3
         )
         moved = (
             cv2.perspectiveTransform(each.reshape(1, -1, 2), matrix).reshape(-1, 4, 2) if len(each) else each
@@ -111,10 +111,7 @@ class Crop:
             centre[axis] = np.clip(centre[axis], *sorted((inside, extent - inside)))
         turn = np.deg2rad(np.clip(rng.normal(0, self.turn), -4 * self.turn, 4 * self.turn))
         shear, stretch = rng.uniform(-self.bend, self.bend, 2)
-        mirror = -1.0 if rng.random() < 0.5 else 1.0
-        cos, sin = np.cos(turn), np.sin(turn)
-        bent = np.array([[cos, -sin], [sin, cos]]) @ np.array([[1 + stretch, shear], [0, 1 / (1 + stretch)]])
-        bent = zoom * bent @ np.diag([mirror, 1.0])
+        bent = zoom * bending(turn, shear, stretch, mirrored=rng.random() < 0.5)
         matrix = np.eye(3)
         matrix[:2, :2], matrix[:2, 2] = bent, -bent @ centre
         tilt = np.eye(3)
@@ -123,7 +120,14 @@ class Crop:
         return there @ tilt @ matrix
 
 
-def _centres(matrix: np.ndarray) -> np.ndarray:
+def bending(turn: float, shear: float, stretch: float, mirrored: bool) -> np.ndarray:
+    """A matrix (2, 2) that mirrors left and right, then shears and stretches, then turns by ``turn`` radians."""
+    cos, sin = np.cos(turn), np.sin(turn)
+    bent = np.array([[cos, -sin], [sin, cos]]) @ np.array([[1 + stretch, shear], [0, 1 / (1 + stretch)]])
+    return bent @ np.diag([-1.0 if mirrored else 1.0, 1.0])
+
+
+def for_opencv(matrix: np.ndarray) -> np.ndarray:
     """The same map for OpenCV's warp, whose whole numbers are the pixels' centres."""
     half = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1.0]])
     return np.linalg.inv(half) @ matrix @ half
