@@ -1,4 +1,4 @@
-"""Photographs and folders of them concealed into a folder, with a report. In doubt no picture leaves."""
+"""Photographs, films and folders of them concealed into a folder, with a report. In doubt no picture leaves."""
 
 import time
 from collections.abc import Sequence
@@ -11,7 +11,17 @@ from tqdm import tqdm
 from lib.conceal import Concealer
 from lib.files import atomic
 from lib.images import MAX_BYTES, PictureError
-from lib.outputs import REPORT, Entry, Report, check_outputs, earlier_outputs, find_pictures, refusal, weights_of
+from lib.outputs import (
+    REPORT,
+    VIDEOS,
+    Entry,
+    Report,
+    check_outputs,
+    earlier_outputs,
+    find_pictures,
+    refusal,
+    weights_of,
+)
 from lib.settings import PlatesError
 
 
@@ -22,7 +32,7 @@ def conceal_files(
     report: Path | None = None,
     progress: bool = True,
 ) -> Report:
-    """Conceal photographs and folders of them into a folder, each picture whole or not at all.
+    """Conceal photographs, films and folders of them into a folder, each whole or not at all.
 
     ``out/report.json`` is written before the first picture, with every picture "not reached", and again at the end,
     also of an interrupted run. It is how a later run knows its own outputs: those are replaced, and removed where
@@ -57,7 +67,7 @@ def conceal_files(
     try:
         rows = zip(pairs, result.files, strict=True)
         for (path, relative), entry in tqdm(rows, total=len(pairs), unit="picture", disable=not progress):
-            _conceal_file(path, out / relative, concealer, entry)
+            _conceal_file(path, out / relative, concealer, entry, progress)
     finally:
         result.outputs = [name for name in result.outputs if (out / name).is_file()]
         for place in places:  # the claim on the outputs first, since the copy's place may fail
@@ -65,21 +75,31 @@ def conceal_files(
     return result
 
 
-def _conceal_file(path: Path, target: Path, concealer: Concealer, entry: Entry) -> None:
+def _conceal_file(path: Path, target: Path, concealer: Concealer, entry: Entry, progress: bool) -> None:
     start = time.perf_counter()
     try:
-        concealed = concealer(_read(path), entry.file)
-        data = concealed.encode()
-        with atomic(target) as temporary:
-            temporary.write_bytes(data)
+        if path.suffix.lower() in VIDEOS and path.is_file():
+            _conceal_film(path, target, concealer, entry, progress)
+        else:
+            concealed = concealer(_read(path), entry.file)
+            data = concealed.encode()
+            with atomic(target) as temporary:
+                temporary.write_bytes(data)
+            entry.plates, entry.area = len(concealed.plates), round(float(concealed.mask.mean()), 6)
+            entry.quadrilaterals = [np.round(quad.astype(float), 1).tolist() for quad in concealed.plates]
         entry.output, entry.error = entry.file, None
-        entry.plates, entry.area = len(concealed.plates), round(float(concealed.mask.mean()), 6)
-        entry.quadrilaterals = [np.round(quad.astype(float), 1).tolist() for quad in concealed.plates]
     except Exception as error:  # one picture's trouble, foreseen or not, must neither leak it nor stop the others
         entry.error = str(error) if isinstance(error, PlatesError) else f"{entry.file}: {type(error).__name__}: {error}"
         with suppress(OSError):
             target.unlink(missing_ok=True)
     entry.seconds = round(time.perf_counter() - start, 3)
+
+
+def _conceal_film(path: Path, target: Path, concealer: Concealer, entry: Entry, progress: bool) -> None:
+    from lib.video import conceal_video  # for photographs alone FFmpeg is not needed
+
+    done = conceal_video(path, target, concealer, progress)
+    entry.frames, entry.plates, entry.area = done.frames, done.plates, round(done.area, 6)
 
 
 def _read(path: Path) -> bytes:

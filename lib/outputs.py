@@ -36,7 +36,7 @@ def find_pictures(inputs: Sequence[Path]) -> tuple[list[tuple[Path, Path]], int]
     """What to conceal: (path, path below the output folder) of each, and how many hidden ones are skipped.
 
     A folder keeps its structure below the output folder; a file lands in it directly. Folders are walked by suffix:
-    EXTENSIONS, and also PICTURES, VIDEOS and links to folders, which then fail by `refusal` rather than go unsaid.
+    EXTENSIONS and VIDEOS, and also PICTURES and links to folders, which then fail by `refusal` rather than go unsaid.
     Other files are ignored. Hidden files and folders (names with a dot first) are skipped unless they are named.
 
     Raises:
@@ -65,12 +65,10 @@ def find_pictures(inputs: Sequence[Path]) -> tuple[list[tuple[Path, Path]], int]
 
 
 def refusal(path: Path) -> str | None:
-    """Why ``path`` is not even opened, as a sentence; None where it is to be read as a picture."""
+    """Why ``path`` is not even opened, as a sentence; None where it is to be read as a picture or a film."""
     kind = path.suffix.lower()
     if path.is_dir():
         return f"{path}: is a link to a folder, which is not followed; name that folder as an input of its own."
-    if kind in VIDEOS:
-        return f"{path}: is a video and only photographs are concealed here; save its frames as JPEG or PNG pictures."
     if kind in PICTURES:  # by name, since a raw photograph would open as the TIFF of its own thumbnail
         return f"{path}: {kind[1:].upper()} pictures are not read; convert it to JPEG or PNG."
     return None
@@ -150,10 +148,15 @@ def weights_of(segmenter: Any) -> dict[str, str | None]:
 
 @dataclass
 class Entry:
-    """One picture of a report: paths relative to input and output, plates' corners, share concealed, time, error."""
+    """One picture of a report: paths relative to input and output, plates' corners, share concealed, time, error.
+
+    A film has ``frames``, which are 0 for a picture, and no corners; its plates are counted once each for as long as
+    they are followed, and its share is the mean over its frames.
+    """
 
     file: str
     output: str | None = None
+    frames: int = 0
     plates: int = 0
     quadrilaterals: list[list[list[float]]] = field(default_factory=list)
     area: float = 0.0

@@ -417,6 +417,7 @@ def test_a_folder_keeps_its_structure_and_its_originals(photographs: Path, tmp_p
     assert entry == {
         "file": "deep/er/a.png",
         "output": "deep/er/a.png",
+        "frames": 0,
         "plates": 1,
         "quadrilaterals": [[[20.0, 16.0], [50.0, 16.0], [50.0, 26.0], [20.0, 26.0]]],
         "area": round(300 / (48 * 96), 6),
@@ -595,7 +596,7 @@ def test_kinds_that_are_not_read_fail_and_other_files_are_ignored(photographs: P
     report = run([photographs], out)
     assert report.exit_code == 1 and {e.file.lower(): e.output for e in report.failures} == dict.fromkeys(kinds)
     errors = {entry.file: entry.error for entry in report.failures}
-    assert "HEIC pictures are not read; convert it" in errors["X.HEIC"] and "is a video" in errors["X.MP4"]
+    assert "HEIC pictures are not read; convert it" in errors["X.HEIC"] and "is no film" in errors["X.MP4"]
     assert sorted(contents(out)) == ["a.JPG", "deep/er/a.png", "deep/none.webp", "report.json"]
     alone = tmp_path / "alone"
     alone.mkdir()

@@ -1,0 +1,136 @@
+"""Plates remembered across the frames of one camera: a plate that is missed for a moment stays concealed.
+
+Each region of a frame's mask is followed by where it is expected (Bewley et al. 2016, *Simple online and realtime
+tracking*, with boxes' overlap and nearness), and all that was seen of it in the frames around one is laid over that
+one, moved along. So a region never shrinks below what was just seen, and a plate found in half is concealed whole.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+import numpy as np
+
+from lib.settings import PlatesError
+from lib.tracks import PACE, Track, match, parts_of
+
+HOLD = 6  # frames for which a region outlives its last sighting
+
+Thing = TypeVar("Thing")
+
+
+class Memory:
+    """What one camera saw in its last frames; not for several cameras, and not for several threads.
+
+    It holds the regions of the last ``hold + ahead`` frames and nothing else, however long the film is.
+
+    Args:
+        hold: frames for which a region is concealed after its last sighting, at least 0.
+        ahead: frames by which `cover` is asked late, at least 0; see `both_ways`.
+
+    Attributes:
+        plates: regions seen so far, each counted once for as long as it is followed.
+        shape: of the masks, None before the first.
+
+    Raises:
+        PlatesError: a value below 0.
+    """
+
+    def __init__(self, hold: int = HOLD, ahead: int = 0) -> None:
+        if hold < 0 or ahead < 0:
+            raise PlatesError(f"hold {hold} and ahead {ahead} are frames; give 0 or more.")
+        self.hold, self.ahead, self.plates = hold, ahead, 0
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget all: another film, another camera, a cut."""
+        self.frame, self.shape = -1, None
+        self._tracks: list[Track] = []
+        self._still: deque[tuple[int, np.ndarray]] = deque()
+
+    def step(self, mask: np.ndarray) -> np.ndarray:
+        """The next frame's mask, (H, W) bool, with what is remembered; another size than before forgets all.
+
+        Returns:
+            A new (H, W) bool, a superset of ``mask``.
+
+        Raises:
+            PlatesError: no such mask.
+        """
+        self.see(mask)
+        return self.cover(self.frame, mask)
+
+    def see(self, mask: np.ndarray) -> None:
+        """Take in the next frame's mask, (H, W) bool; another size than before forgets all.
+
+        Raises:
+            PlatesError: no such mask.
+        """
+        if mask.dtype != np.bool_ or mask.ndim != 2:
+            raise PlatesError(f"the mask is {mask.dtype} {mask.shape}; give bool (height, width).")
+        if mask.shape != self.shape:
+            self.reset()
+            self.shape = mask.shape
+        self.frame += 1
+        oldest = self.frame - self.hold - self.ahead
+        for track in self._tracks:
+            while len(track.seen) > PACE and track.seen[0].frame < oldest:
+                track.seen.popleft()
+        self._tracks = [track for track in self._tracks if track.seen[-1].frame >= oldest]
+        while self._still and self._still[0][0] < oldest:
+            self._still.popleft()
+        parts, rest = parts_of(mask)
+        if rest is not None:
+            self._still.append((self.frame, rest))
+        known = match(self._tracks, parts, self.frame)
+        for index, (corner, patch) in enumerate(parts):
+            if index in known:
+                self._tracks[known[index]].add(self.frame, corner, patch)
+            else:
+                self.plates += 1
+                self._tracks.append(Track(self.frame, corner, patch))
+
+    def cover(self, frame: int, mask: np.ndarray) -> np.ndarray:
+        """What to conceal in one of the last ``ahead + 1`` frames (the first is 0), given its own mask (H, W) bool.
+
+        Returns:
+            A new (H, W) bool, a superset of ``mask``.
+        """
+        out = mask.copy()
+        since, until = frame - self.hold, frame + self.ahead
+        for track in self._tracks:
+            track.lay(out, frame, since, until)
+        for when, rest in self._still:
+            if since <= when <= until:
+                out |= rest
+        return out
+
+
+def both_ways(frames: Iterable[tuple[Thing, np.ndarray]], memory: Memory) -> Iterator[tuple[Thing, np.ndarray]]:
+    """Every frame with its mask as ``memory`` covers it, remembered forwards and, ``memory.ahead`` late, backwards.
+
+    A plate is concealed between two sightings on the line between them, and so many frames before its first one.
+
+    Args:
+        frames: anything, with its mask (H, W) bool; of these ``memory.ahead + 1`` are held at a time.
+        memory: a new one.
+
+    Raises:
+        PlatesError: no such mask.
+    """
+    waiting: deque[tuple[Thing, np.ndarray]] = deque()
+    for thing, mask in frames:
+        if memory.shape not in (None, mask.shape):
+            yield from _rest(memory, waiting)
+        memory.see(mask)
+        waiting.append((thing, mask))
+        if len(waiting) > memory.ahead:
+            thing, mask = waiting.popleft()
+            yield thing, memory.cover(memory.frame - memory.ahead, mask)
+    yield from _rest(memory, waiting)
+
+
+def _rest(memory: Memory, waiting: deque[tuple[Thing, np.ndarray]]) -> Iterator[tuple[Thing, np.ndarray]]:
+    while waiting:
+        thing, mask = waiting.popleft()
+        yield thing, memory.cover(memory.frame - len(waiting), mask)
