@@ -63,7 +63,7 @@ def picture(world: World, seed: int, index: int, frame: int = 0, marker: bool = 
         truth.append(
             Plate(
                 track.design.text, track.corners.astype(np.float32), hull_box(track.corners, width, height), characters,
-                track.design.look, track.occluded, track.angle, world.light.name,
+                track.design.look, track.occluded, track.angle, world.light.name, track.cover, (track.x0, track.y0),
             )
         )  # fmt: skip
     if marker:

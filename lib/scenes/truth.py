@@ -38,6 +38,8 @@ class Plate:
         occluded: share of the plate's area that does not show (behind something, or outside the frame), 0 to 1.
         angle: degrees between the direction to the camera and the plate's normal, 0 to 90.
         light: ``"day"``, ``"dusk"`` or ``"night"``.
+        cover: float32 (h, w), the share of each pixel that shows the plate and nothing before it, from ``place`` on
+            (x, y); None where that is not known.
     """
 
     text: str
@@ -48,6 +50,8 @@ class Plate:
     occluded: float
     angle: float
     light: str
+    cover: np.ndarray | None = None
+    place: tuple[int, int] = (0, 0)
 
 
 @dataclass(frozen=True, eq=False)
