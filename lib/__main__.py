@@ -1,4 +1,4 @@
-"""The command line: ``python -m lib conceal | evaluate | train | runs | beyond | bench``."""
+"""The command line: ``python -m lib conceal | evaluate | train | runs | beyond | serve | bench``."""
 
 import argparse
 import json
@@ -11,7 +11,7 @@ from lib.settings import PlatesError, someone_watches
 
 
 def conceal(options: argparse.Namespace) -> int:
-    """Conceal files and folders; 1 where a picture could not be read."""
+    """Conceal files and folders; 1 where a picture or a film could not be read."""
     from lib.conceal import Concealer
     from lib.folders import conceal_files
 
@@ -111,6 +111,21 @@ def beyond(options: argparse.Namespace) -> int:
     return failed
 
 
+def serve(options: argparse.Namespace) -> int:
+    """Serve frames and the page until somebody stops it."""
+    from lib import hosting
+    from lib.serving import Limits
+
+    given = {"seconds": options.seconds, "workers": options.workers or hosting.cores(), "queue": options.queue}
+    limits = Limits(**given, bytes=options.megabytes * 2**20, pixels=options.megapixels * 1_000_000)
+    token = hosting.read_token(options.token_file) if options.token_file else None
+    concealers = hosting.load(limits, options.weights)
+    for each in concealers.values():
+        print(each.segmenter.say())
+    hosting.serve(concealers, limits, options.host, options.port, token)
+    return 0
+
+
 def bench(_options: argparse.Namespace) -> int:
     """Print the speeds."""
     from lib.bench import main
@@ -124,10 +139,10 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="python -m lib", description="Licence-plate concealment.")
     commands = top.add_subparsers(dest="command", required=True)
 
-    one = commands.add_parser("conceal", help="conceal photographs and folders of them")
+    one = commands.add_parser("conceal", help="conceal photographs, films and folders of them")
     one.set_defaults(call=conceal)
     one.add_argument(
-        "inputs", nargs="+", type=Path, metavar="IN", help="a picture, or a folder (its structure is kept)"
+        "inputs", nargs="+", type=Path, metavar="IN", help="a picture, a film, or a folder (its structure is kept)"
     )
     one.add_argument("--out", type=Path, required=True, help="folder for the concealed pictures and report.json")
     one.add_argument("--mode", default="fill", help="fill (default), blur or pixelate")
@@ -158,7 +173,7 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument(
         "--scenes", type=int, default=0, help="all but the paper's: this many rendered scenes beside the data"
     )
-    one.add_argument("--ship", action="store_true", help="platenet: put the weights into lib/weights")
+    one.add_argument("--ship", action="store_true", help="platenet, landmarks: put the weights into lib/weights")
 
     one = commands.add_parser("runs", help="make or finish the records behind the notebooks' tables (figures/runs)")
     one.set_defaults(call=runs)
@@ -175,12 +190,30 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--out", type=Path, help="folder for the records (default: figures/beyond)")
     one.add_argument("--replace", action="store_true", help="overwrite records of another recipe or other data")
 
+    one = commands.add_parser("serve", help="the REST service for cameras, and its page")
+    one.set_defaults(call=serve)
+    one.add_argument("--host", default="127.0.0.1", help="address (default: 127.0.0.1, this machine alone)")
+    one.add_argument("--port", type=int, default=8000, help="default: 8000; 0 for any free one")
+    one.add_argument("--token-file", type=Path, metavar="FILE", help="ask for the token in this file")
+    one.add_argument("--weights", type=Path, help="a .safetensors file (default: the repository's, else the newest)")
+    one.add_argument("--workers", type=_positive, help="frames worked on at a time (default: one a core)")
+    one.add_argument("--queue", type=_positive, default=32, help="frames that may wait (default: 32)")
+    one.add_argument("--megabytes", type=_positive, default=32, help="most MiB of a frame (default: 32)")
+    one.add_argument("--megapixels", type=_positive, default=26, help="most million pixels of a frame (default: 26)")
+    one.add_argument("--seconds", type=_positive, default=30, help="for a frame to arrive, and to wait (default: 30)")
+
     commands.add_parser("bench", help="speeds, side by side, in one run").set_defaults(call=bench)
     return top
 
 
+def _positive(text: str) -> int:
+    if not text.isdecimal() or not 0 < (number := int(text)) <= 10_000:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 to 10,000")
+    return number
+
+
 def _method(one: argparse.ArgumentParser) -> None:
-    one.add_argument("--method", default="segment", help="segment (default)")
+    one.add_argument("--method", default="segment", help="segment (pixels, default) or detect (boxes and corners)")
     one.add_argument("--weights", type=Path, help="a .safetensors file (default: the repository's, else the newest)")
     one.add_argument("--threshold", type=float, help="conceal where P(background) is below this; higher covers more")
     one.add_argument("--growth", type=float, help="grow regions by this share of their own height")

@@ -1,4 +1,4 @@
-"""The ledger: every claim of the paper that can be tested, what this course measured, and the verdict.
+"""The ledger: every claim of the paper and the blog that can be tested, what was measured here, and the verdict.
 
 The sentences are data here; the notebooks settle them from their own numbers, so that a verdict can never outlive the
 run that it rests on.
@@ -23,7 +23,7 @@ FIELDS = ("claim", "paper", "ours", "interval", "data", "verdict", "where", "why
 
 @dataclass(frozen=True)
 class Claim:
-    """A sentence of the paper in our words, and its figure there (A / A1 for the rows of Table 1)."""
+    """A sentence of the paper or the blog in our words, and its figure there (A / A1 for the rows of Table 1)."""
 
     sentence: str
     paper: str
@@ -66,6 +66,15 @@ CLAIMS: dict[str, Claim] = {
     "threshold-02": Claim("5.2: 0.2 covers the whole plate of a low-quality picture", "0.2"),
     "threshold-colour": Claim("5.2: yellow and red plates need 0.4 or more", "0.4"),
     "threshold-noise": Claim("5.2: 0.4 and more covers parts of the car that are no plate", "said"),
+    "blog-trade": Claim("Blog: SSD MobileNet is a lot faster than Faster R-CNN, and less accurate", "said"),
+    "blog-gain": Claim("Blog: the landmark network improves what SSD alone conceals", "said"),
+    "blog-cost": Claim("Blog: the landmark network has a tiny effect on the speed", "3 ms a plate"),
+    "blog-shape": Claim("Blog: corners are much finer than boxes where the view is turned", "said"),
+    "blog-expand": Claim("Blog: an expanded box gives the landmark network what it needs", "said"),
+    "blog-cut": Claim("Blog: SSD's box sometimes does not cover the whole plate", "sometimes"),
+    "blog-cameras": Claim("Blog: the system works equally well on all cameras", "equally well"),
+    "blog-engine": Claim("Blog: an engine built for the processor is significantly faster than a stock one", "said"),
+    "blog-scale": Claim("Blog: fast enough for many cameras that send a frame every few seconds", "said"),
 }
 
 
@@ -75,7 +84,7 @@ def ledger_path() -> Path:
 
 
 def ledger() -> list[dict[str, Any]]:
-    """All entries, in the paper's order: one's own where there is one, else the published.
+    """All entries, in the order of `CLAIMS`: one's own where there is one, else the published.
 
     Raises:
         PlatesError: the file is damaged.
@@ -126,7 +135,7 @@ def show(keys: Sequence[str] | None = None) -> Markdown:
     wanted = {CLAIMS[key].sentence for key in keys or CLAIMS}
     rows = [entry for entry in ledger() if entry["claim"] in wanted]
     if not rows:
-        return Markdown("*No claim has been settled yet: run the notebooks 03 to 07.*")
+        return Markdown("*No claim has been settled yet: run the notebooks 03 to 08.*")
     columns = ("claim", "paper", "ours", "interval", "verdict", "why", "where", "data")
     return table([{key: row[key] for key in columns} for row in rows])
 

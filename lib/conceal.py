@@ -15,7 +15,8 @@ from lib.masks import fill_holes, grow, quadrilaterals, reaching
 from lib.redact import MODES, redact
 from lib.settings import PlatesError
 
-METHODS = {"segment": ("lib.engine", "Segmenter")}  # what has load(weights) and answers RGB with P(background)
+# What has load(weights) and answers RGB with P(background): the paper's way and the blog's.
+METHODS = {"segment": ("lib.engine", "Segmenter"), "detect": ("lib.quads", "QuadSegmenter")}
 
 
 @dataclass(frozen=True, eq=False)

@@ -156,7 +156,7 @@ class CornerTrainer(Loop):
         if not self.train:
             raise PlatesError(f"no training plate is {NARROWEST:g} pixels wide; give larger pictures.")
         self.validation, self.test = validation, test
-        self.model = build(recipe.model, **recipe.options).to(self.device)
+        self.model = build(recipe.model, **recipe.options).to(self.device, memory_format=torch.channels_last)
         self.optimiser = torch.optim.AdamW(
             self.model.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True
         )
@@ -175,7 +175,7 @@ class CornerTrainer(Loop):
             for pair in batches(len(self.train), self.batch, self.recipe.seed, self.epoch):
                 index, seeds = (part[rank::world].tolist() for part in pair)
                 crops, corners = zip(*pool.map(one, index, seeds), strict=True)
-                pixels = torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2).to(self.device)
+                pixels = torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2).to(self.device)  # channels last
                 yield to_input(pixels), torch.from_numpy(np.stack(corners)).to(self.device)
 
     def go_through(self, bar: tqdm) -> dict[str, float]:

@@ -6,6 +6,7 @@ A detector answers as YOLOv5 does here: a picture in, boxes ``(N, 5)`` out, left
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,12 +17,13 @@ from tqdm import tqdm
 from lib import processes
 from lib.boxes import letterbox
 from lib.crops import Crop, outline_batches
-from lib.detectors import detector
+from lib.detectors import KINDS, detector, look_at
+from lib.engine import load_checkpoint
 from lib.gallery import Gallery
 from lib.loop import Loop
 from lib.recipes import checks_of, digest_of, refuse, rise_and_fall
 from lib.settings import PlatesError, device, seed_everything
-from lib.transforms import to_input
+from lib.transforms import LONGEST, to_input
 
 Targets = list[dict[str, Tensor]]
 
@@ -37,6 +39,18 @@ class Detector:
     def __init__(self, network: nn.Module, side: int) -> None:
         self.network, self.side = network.eval(), side
         self.device = next(network.parameters()).device
+
+    @classmethod
+    def load(cls, path: Path, side: int = LONGEST) -> "Detector":
+        """The detector of a checkpoint, looking at squares of ``side`` pixels, onto `lib.settings.device`.
+
+        Raises:
+            PlatesError: see `lib.engine.load_checkpoint`; or it holds no detector.
+        """
+        network, card = load_checkpoint(path)
+        if card["model"] not in KINDS:
+            raise PlatesError(f"{path}: holds {card['model']}, no detector; name one of {', '.join(KINDS)}.")
+        return cls(look_at(network, side).to(device()), side)
 
     @torch.inference_mode()
     def boxes(self, picture: np.ndarray, confidence: float = 0.001) -> np.ndarray:
@@ -128,7 +142,8 @@ class DetectorTrainer(Loop):
         seed_everything(recipe.seed)
         self.recipe, self.device, self.precision = recipe, device(), torch.float32
         self.train, self.validation, self.test = train.sample(recipe.pictures, recipe.seed), validation, test
-        self.model = detector(recipe.model, **recipe.options, start=recipe.start).to(self.device)
+        made = detector(recipe.model, **recipe.options, start=recipe.start)
+        self.model = made.to(self.device, memory_format=torch.channels_last)
         self.optimiser = torch.optim.AdamW(
             self.model.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True
         )
@@ -139,7 +154,7 @@ class DetectorTrainer(Loop):
         """This process's share of the epoch: float crops ``(3, side, side)``, and their boxes as torchvision wants."""
         rank, world = processes.rank(), processes.world()
         for pixels, outlines in outline_batches(self.train, self.recipe.crop, self.batch, self.recipe.seed, self.epoch):
-            own = to_input(pixels[rank::world].to(self.device))
+            own = to_input(pixels[rank::world].to(self.device, memory_format=torch.channels_last))
             yield list(own), self._targets(outlines[rank::world], self.recipe.crop.side)
 
     def _targets(self, outlines: list[np.ndarray], side: int) -> Targets:
@@ -160,7 +175,7 @@ class DetectorTrainer(Loop):
 
     @torch.no_grad()
     def measure(self, name: str, pictures: Gallery) -> dict[str, float]:
-        """``NAME_loss``: the losses' sum on whole pictures, fitted into the square.
+        """``NAME_loss``: the losses' sum on whole pictures with the longer side that crops are taken from.
 
         torchvision's detectors tell their losses in training mode alone; normalisation keeps to its averages.
         """
@@ -168,13 +183,14 @@ class DetectorTrainer(Loop):
         frozen = [each for each in self.model.modules() if isinstance(each, nn.BatchNorm2d)]
         for each in frozen:
             each.eval()
-        side, losses = self.recipe.crop.side, []
+        side, losses = self.recipe.crop.longest, []
+        look_at(self.model, side)
         for rgb, outlines in zip(pictures.pixels, pictures.outlines, strict=True):
             square, scale, left, top = letterbox(rgb, side)
             pixels = to_input(torch.from_numpy(square).permute(2, 0, 1)[None].to(self.device))
             told = self.model(list(pixels), self._targets([outlines * scale + (left, top)], side))
             losses.append(sum(each.item() for each in told.values()))
-        self.model.train()
+        look_at(self.model, self.recipe.crop.side).train()
         loss = float(np.mean(losses))
         self._check(loss, f"the {name} loss", math.inf)
         return {f"{name}_loss": loss}

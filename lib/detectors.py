@@ -5,6 +5,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+import torch
 from torch import nn
 from torchvision.models import detection as zoo
 from torchvision.models.detection.anchor_utils import AnchorGenerator, DefaultBoxGenerator
@@ -15,18 +16,43 @@ from torchvision.models.detection.transform import GeneralizedRCNNTransform
 from lib.settings import PlatesError
 
 STARTS = ("coco", "imagenet", "none")
-# Plates are small and wide. SSDlite's own anchors begin at a fifth of the picture: a plate of 64 pixels, of 320.
-SCALES = (0.03, 0.08, 0.16, 0.26, 0.38, 0.55, 0.8)  # of the picture's side, one for each of six grids, and a last one
-RATIOS = (2, 4)  # width to height, and their inverses, and squares: boxes of turned plates are high
+# Plates are small and wide; SSDlite's own anchors begin at a fifth of the picture. These are pixels of the square,
+# whatever its side, for the finest of the grids; each coarser one has them twice as large.
+ANCHORS = ((14, 7), (22, 9), (32, 20), (36, 12), (50, 32), (52, 18))
 HIGH_TO_WIDE = (0.25, 0.5, 1.0)  # the same for Faster R-CNN, which says it the other way round
 FPN_SIZES = (12, 24, 48, 96, 192)  # pixels
+# Proposals that a training step looks at: a crop has a plate or two, and on a processor the usual 512 take nine tenths
+# of the time. The least score of an answer is lowered, since where to cut is chosen afterwards, on validation.
+FEW = {
+    "box_batch_size_per_image": 64,
+    "rpn_pre_nms_top_n_train": 300,
+    "rpn_post_nms_top_n_train": 150,
+    "box_score_thresh": 0.005,
+}
+
+
+class PlateBoxes(DefaultBoxGenerator):
+    """SSD's anchors in pixels: ``ANCHORS`` at each place of the finest grid, twice as large at each coarser one.
+
+    torchvision's are shares of the picture's side, so that a network trained on parts of pictures would look for
+    larger plates in whole ones.
+    """
+
+    def __init__(self, grids: int, side: int) -> None:
+        super().__init__([[]] * grids, scales=[1.0] * (grids + 1))
+        sizes = torch.tensor(ANCHORS, dtype=torch.float32) / side
+        self._wh_pairs = [(sizes * 2**grid).clamp(max=1.0) for grid in range(grids)]
+
+    def num_anchors_per_location(self) -> list[int]:
+        """As many for each grid."""
+        return [len(each) for each in self._wh_pairs]
 
 
 def ssdlite(side: int, weights: Any, backbone: Any) -> nn.Module:
     """SSDlite with anchors for plates; the head is new in any case, since COCO's has other anchors."""
     made = zoo.ssdlite320_mobilenet_v3_large(weights=weights, weights_backbone=backbone)
     channels = [each[0][0].in_channels for each in made.head.classification_head.module_list]
-    made.anchor_generator = DefaultBoxGenerator([list(RATIOS)] * len(channels), scales=list(SCALES))
+    made.anchor_generator = PlateBoxes(len(channels), side)
     norm = partial(nn.BatchNorm2d, eps=0.001, momentum=0.03)
     made.head = SSDLiteHead(channels, made.anchor_generator.num_anchors_per_location(), 2, norm)
     return made
@@ -52,7 +78,7 @@ KINDS: dict[str, tuple[Callable[..., nn.Module], Any, Any]] = {
         "IMAGENET1K_V1",
     ),
     "faster_mobile": (
-        faster(zoo.fasterrcnn_mobilenet_v3_large_320_fpn, (FPN_SIZES,) * 3),
+        faster(partial(zoo.fasterrcnn_mobilenet_v3_large_320_fpn, **FEW), (FPN_SIZES,) * 3),
         zoo.FasterRCNN_MobileNet_V3_Large_320_FPN_Weights.COCO_V1,
         "IMAGENET1K_V1",
     ),
@@ -87,12 +113,23 @@ def detector(kind: str, side: int, start: str = "none") -> nn.Module:
     except (OSError, RuntimeError) as error:  # no server, or another file than the one whose hash is known
         told = " ".join(str(error).split())
         raise PlatesError(f"the {start} weights of {kind} cannot be had ({told}); go on with start='none'.") from error
-    told = made.transform
-    made.transform = GeneralizedRCNNTransform(
+    return look_at(made, side)
+
+
+def look_at(network: nn.Module, side: int) -> nn.Module:
+    """Have a detector look at squares of ``side`` pixels, whatever it was trained with; returns it.
+
+    It is convolutional and its anchors are in pixels: trained on parts of pictures, it can look at whole ones.
+    """
+    told = network.transform
+    network.transform = GeneralizedRCNNTransform(
         side, side, told.image_mean, told.image_std, size_divisible=32, fixed_size=(side, side)
     )
-    made.side = side
-    return made
+    anchors = getattr(network, "anchor_generator", None)  # Faster R-CNN has its own elsewhere, in pixels as they are
+    if isinstance(anchors, PlateBoxes):
+        network.anchor_generator = PlateBoxes(len(anchors.num_anchors_per_location()), side)
+    network.side = side
+    return network
 
 
 def best_start(kind: str, side: int) -> tuple[nn.Module, str]:

@@ -187,12 +187,7 @@ class Segmenter:
 
     def say(self) -> str:
         """One line for people: which file (as the repository knows it), its name, and what it was trained on."""
-        if self.file is None:
-            return f"weights: {self.name}, in memory"
-        file = self.file.resolve()
-        place = file.relative_to(ROOT) if file.is_relative_to(ROOT) else self.file
-        epoch = "" if self.epoch is None else f"epoch {self.epoch}, "
-        return f"weights: {place} ({self.name}, {epoch}trained on {self.trained_on or 'data it does not name'})"
+        return told_weights(self)
 
     @torch.inference_mode()
     def __call__(self, rgb: np.ndarray) -> np.ndarray:
@@ -212,6 +207,16 @@ class Segmenter:
         pictures = torch.from_numpy(square).permute(2, 0, 1).unsqueeze(0).to(self.device)
         background = self.model(to_input(pictures)).softmax(1)[0, 0].float().cpu().numpy()
         return cv2.resize(background, (width, height), interpolation=cv2.INTER_LINEAR)
+
+
+def told_weights(one: Any) -> str:
+    """One line for people about what has a `Segmenter`'s ``file``, ``name`` and ``trained_on``."""
+    if one.file is None:
+        return f"weights: {one.name}, in memory"
+    file = one.file.resolve()
+    place = file.relative_to(ROOT) if file.is_relative_to(ROOT) else one.file
+    epoch = "" if getattr(one, "epoch", None) is None else f"epoch {one.epoch}, "
+    return f"weights: {place} ({one.name}, {epoch}trained on {one.trained_on or 'data it does not name'})"
 
 
 def fast_precision(where: torch.device) -> torch.dtype:

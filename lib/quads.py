@@ -1,12 +1,26 @@
 """The blog's way in one call: boxes, expanded crops, corners, quadrilaterals; where a segmentation network would be."""
 
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+import torch
 
 from lib.boxes import LEAST, boxes_of
 from lib.corners import CornerFinder
+from lib.engine import Segmenter, checked, load_checkpoint, told_weights
 from lib.regions import rasterise
+from lib.settings import WEIGHTS, PlatesError
+from lib.tiles import Tiled
+
+Find = Callable[[np.ndarray, float], np.ndarray]
+CORNERS = WEIGHTS / "corners.safetensors"
+HOW = (
+    "get it again (`git checkout lib/weights`) or make it: `PLATES_FAST=0 python -m lib train small_landmarks --scenes "
+    "4000 --ship`"
+)
+POINT = "detect"  # in the corners' card: what `QuadSegmenter.load` needs to know beside the weights
 
 
 class RegionBoxes:
@@ -34,11 +48,21 @@ class QuadSegmenter:
         corners: finds each box's quadrilateral.
         name: what reports call it.
         threshold, growth, sure: as those of `lib.engine.Segmenter`.
+
+    Attributes:
+        file, weights_sha256, trained_on: of the corners' network, as those of `lib.engine.Segmenter`.
+        point: how it was chosen (`lib.detect.choose_detect`); None where it was not loaded.
     """
+
+    file: Path | None = None
+    weights_sha256: str | None = None
+    trained_on: str | None = None
+    point: dict[str, Any] | None = None
+    device = torch.device("cpu")  # ONNX Runtime's; what finds boxes may be elsewhere
 
     def __init__(
         self,
-        find: Callable[[np.ndarray, float], np.ndarray],
+        find: Find,
         corners: CornerFinder,
         name: str,
         threshold: float | None = 0.5,
@@ -47,6 +71,37 @@ class QuadSegmenter:
     ) -> None:
         self.find, self.corners, self.name = find, corners, name
         self.threshold, self.growth, self.sure = threshold, growth, sure
+
+    @classmethod
+    def load(cls, path: Path | None = None) -> "QuadSegmenter":
+        """The shipped one: boxes round PlateNet's regions, their corners by the network in ``path``.
+
+        Args:
+            path: a checkpoint of `lib.landmarks` that `lib.detect.ship_corners` wrote; None for the repository's.
+
+        Raises:
+            PlatesError: weights are missing, damaged, of another model, or nobody has chosen a point for them.
+        """
+        path = Path(path or CORNERS)
+        if not path.exists():
+            raise PlatesError(f"{path}: there is no such weights file; {HOW}.")
+        network, card = load_checkpoint(path)
+        told = checked(path)
+        point = card.get(POINT)
+        if "landmarks" not in card["model"] or not isinstance(point, dict):
+            raise PlatesError(
+                f"{path}: holds {card['model']}, not corners with a point of their own for --method detect; {HOW}."
+            )
+        segmenter = Segmenter.load()
+        find = Tiled(RegionBoxes(segmenter, point["region"]))
+        name = f"{segmenter.name} + {card['name']}"
+        made = cls(find, CornerFinder(network, point["expand"]), name, point["threshold"], point["growth"])
+        made.file, made.weights_sha256, made.trained_on, made.point = path, told[:12], card.get("data"), point
+        return made
+
+    def say(self) -> str:
+        """One line for people: which file, its name, and what it was trained on."""
+        return told_weights(self)
 
     def quads(self, rgb: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The plates' quadrilaterals, float64 ``(N, 4, 2)`` in pixels, and their confidences ``(N,)``."""

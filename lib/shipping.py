@@ -127,7 +127,12 @@ def ship(run: Run, point: dict[str, float], plates: DatasetDict, path: Path = SH
     chosen = np.linspace(0, len(split) - 1, min(CALIBRATION, len(split))).astype(int)
     pictures = (fit(pixels, model.longest)[0] for pixels in Gallery.from_dataset(split.select(chosen)).pixels)
     quantise(model, pictures, path.with_suffix(".onnx"), sha256(path.read_bytes()).hexdigest())
-    shipped = sorted(each for each in path.parent.iterdir() if each.suffix in (".safetensors", ".onnx"))
-    with atomic(path.parent / SUMS) as temporary:
-        temporary.write_text("".join(f"{sha256(each.read_bytes()).hexdigest()}  {each.name}\n" for each in shipped))
+    write_sums(path.parent)
     return path
+
+
+def write_sums(folder: Path) -> None:
+    """Write the SHA-256 of all weights in a folder, which are compared when they are loaded."""
+    shipped = sorted(each for each in folder.iterdir() if each.suffix in (".safetensors", ".onnx"))
+    with atomic(folder / SUMS) as temporary:
+        temporary.write_text("".join(f"{sha256(each.read_bytes()).hexdigest()}  {each.name}\n" for each in shipped))

@@ -10,6 +10,7 @@ import resource
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -114,14 +115,23 @@ def stage_times(frame: bytes, count: int, repeats: int = 20) -> dict[str, np.nda
         return milliseconds(works, repeats)
 
 
-def peak_memory(name: str, side: int) -> float:
-    """Most memory, MiB, of a process of its own that makes a contender and calls it thrice; libraries included."""
+def peak_memory(make: Callable[[], Callable[[], Any]]) -> float:
+    """Most memory, MiB, of a process of its own that makes a call and calls it thrice; libraries included.
+
+    Args:
+        make: what can be pickled.
+    """
     with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(_peak, (name, side))
+        return pool.apply(_peak, (make,))
 
 
-def _peak(name: str, side: int) -> float:
-    call = contenders(side)[name]()
+def contender(name: str, side: int) -> Callable[[], Any]:
+    """The call of one of `contenders`."""
+    return contenders(side)[name]()
+
+
+def _peak(make: Callable[[], Callable[[], Any]]) -> float:
+    call = make()
     for _ in range(3):
         call()
     status = Path("/proc/self/status")  # getrusage's figure would be the parent's where that is larger
@@ -139,7 +149,7 @@ def report(frame: bytes, repeats: int = 20) -> None:
         taken = [network_times(side, count, repeats) for count in counts]
         for name in taken[0]:
             shown = "   ".join(spread(each[name]) for each in taken)
-            print(f"  {name:<36} {shown} {peak_memory(name, side):10.0f}")
+            print(f"  {name:<36} {shown} {peak_memory(partial(contender, name, side)):10.0f}")
     print(f"\n{'one photograph as shipped, median ms (10 to 90 %)':<52}{'1 thread':<22}2 threads")
     taken = [stage_times(frame, count, repeats) for count in counts]
     for name in taken[0]:

@@ -68,7 +68,7 @@ def test_the_command_trains_a_part(here: list, capsys: pytest.CaptureFixture[str
     ("arguments", "told"),
     [
         (["landmarks", "--loss", "log2"], "--loss is for the paper's networks; landmarks has its own recipe"),
-        (["ssdlite", "--ship"], "--ship is for platenet; ssdlite is not what conceals"),
+        (["ssdlite", "--ship"], "--ship is for platenet and the landmarks; ssdlite is not what conceals"),
     ],
 )
 def test_options_that_a_model_does_not_have_are_named(
@@ -76,3 +76,14 @@ def test_options_that_a_model_does_not_have_are_named(
 ) -> None:
     assert main(["train", *arguments]) == 1
     assert told in capsys.readouterr().err
+
+
+def test_landmarks_are_shipped_with_their_point(
+    here: list, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shipped = []
+    monkeypatch.setattr(trainings, "choose_detect", lambda model, plates: {"expand": 1.3, "curve": []})
+    monkeypatch.setattr(trainings, "ship_corners", lambda run, point: shipped.append((run.card["model"], point)))
+    assert main(["train", "small_landmarks", "--epochs", "1", "--batch", "4", "--ship"]) == 0
+    assert shipped == [("small_landmarks", {"expand": 1.3, "curve": []})]
+    assert "expand 1.3" in capsys.readouterr().out
