@@ -29,13 +29,13 @@ LANDMARKS = ("landmarks", "small_landmarks")
 DETECTOR_SIDE = 320  # pixels of a crop, from pictures with a longer side of 640
 # What a processor has time for beside the recipes' own; in the fast profile, of detectors as well as landmarks, less.
 OWN: dict[str, dict[str, Any]] = {
-    "ssdlite": {"epochs": 1, "batch": 4, "pictures": 2400},
-    "faster_mobile": {"epochs": 1, "batch": 4, "pictures": 2400, "learning_rate": 3e-4},  # 1e-3 runs away now and then
+    "ssdlite": {"epochs": 1, "batch": 4, "pictures": 800},
+    "faster_mobile": {"epochs": 1, "batch": 4, "pictures": 200, "learning_rate": 3e-4},  # 1e-3 runs away now and then
     "landmarks": {"epochs": 10},
     "small_landmarks": {"epochs": 45},
 }
 BESIDE = {"ssdlite": 0, "faster_mobile": 0, "landmarks": 4000, "small_landmarks": 4000}  # rendered scenes
-FAST = {"epochs": 2, "pictures": 64}
+FAST = {"epochs": 1, "pictures": 32}
 
 
 def train_named(options: argparse.Namespace) -> None:

@@ -9,16 +9,17 @@ from lib.plots import detect_verdicts as verdicts
 
 
 @pytest.mark.parametrize(
-    ("quicker", "gap", "told"),
+    ("quicker", "gap", "best", "told"),
     [
-        (3.0, (0.01, 0.2), "holds"),
-        (3.0, (-0.1, 0.1), "holds in part"),
-        (3.0, (-0.2, -0.1), "does not hold"),
-        (0.9, (0.1, 0.2), "does not hold"),
+        (3.0, (0.01, 0.2), 0.6, "holds"),
+        (3.0, (-0.1, 0.1), 0.6, "holds in part"),
+        (3.0, (-0.2, -0.1), 0.6, "does not hold"),
+        (0.9, (0.1, 0.2), 0.6, "does not hold"),
+        (3.0, (0.01, 0.02), 0.1, "cannot be told here"),
     ],
 )
-def test_faster_and_less_accurate(quicker: float, gap: tuple[float, float], told: str) -> None:
-    assert trade_verdict(quicker, gap) == told
+def test_faster_and_less_accurate(quicker: float, gap: tuple[float, float], best: float, told: str) -> None:
+    assert trade_verdict(quicker, gap, best) == told
 
 
 def test_gains_costs_and_cameras() -> None:

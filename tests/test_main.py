@@ -230,7 +230,8 @@ def test_evaluate_names_what_is_missing(weights: Path, tmp_path: Path, capsys: p
     folder = coco_split(tmp_path / "mine", 1)
     assert "no folder" in failed(capsys, "evaluate", tmp_path / "nowhere", "--json", place, *rest)
     assert "test/" in failed(capsys, "evaluate", folder, "--split", "test", "--json", place, *rest)
-    assert "'detect'" in failed(capsys, "evaluate", folder, "--json", place, "--method", "detect", *rest)
+    assert "'magic'" in failed(capsys, "evaluate", folder, "--json", place, "--method", "magic", *rest)
+    assert "not corners" in failed(capsys, "evaluate", folder, "--json", place, "--method", "detect", *rest)
     assert "make run" in failed(capsys, "evaluate", folder, "--json", place)
     gone = tmp_path / "gone.safetensors"
     assert str(gone) in failed(capsys, "evaluate", folder, "--json", place, "--weights", gone)

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from IPython.display import Image
 from matplotlib.patches import Polygon
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import NullFormatter, PercentFormatter
 
 from lib.finds import Finds
 from lib.plots.style import BLUE, CYCLE, ORANGE, RED, YELLOW, axes, panels, show
@@ -42,9 +42,10 @@ def accuracy_against_time(finds: Sequence[Finds], times: Mapping[str, np.ndarray
             one.plot([middle] * 2, interval, "-", color=colour, alpha=0.6, linewidth=2)
             one.plot((low, high), [value] * 2, "-", color=colour, alpha=0.6, linewidth=2)
             one.plot(middle, value, mark, color=colour, label=each.name)
-        one.set(xscale="log", xlabel="ms a frame of 640x480", ylim=(0, 1.02))
+        one.set(xscale="log", xlabel="ms a frame of 640x480", ylim=(-0.03, 1.03), xlim=(5, 2000))
         one.set_title(title, fontsize=9)
         one.xaxis.set_major_formatter("{x:g}")
+        one.xaxis.set_minor_formatter(NullFormatter())
     made[0, 1].legend(fontsize=8, loc="lower right")
     return show(figure, data, "08_accuracy_time")
 
@@ -61,6 +62,7 @@ def corner_errors(errors: Mapping[str, Mapping[str, np.ndarray]], data: str) -> 
             x = np.sort(values)
             one.plot(x, np.arange(1, len(x) + 1) / len(x), line, color=colour, label=f"{label}, mean {x.mean():.1%}")
         one.set(xlim=(0, 0.2), ylim=(0, 1.02), xlabel="mean corner error, of the plate's width", title=kind)
+        one.set_xticks((0, 0.05, 0.1, 0.15, 0.2))
         one.xaxis.set_major_formatter(PercentFormatter(1, 0))
         one.legend(fontsize=7, loc="lower right")
     made[0, 0].set_ylabel("share of plates below")
