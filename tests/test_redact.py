@@ -1,7 +1,4 @@
-"""Concealing a region: what changes, what cannot change, and whether it can be read back."""
-
-import string
-from collections.abc import Callable
+"""Concealing a region: what changes, and what cannot change; `test_attack` tries to read it back."""
 
 import cv2
 import numpy as np
@@ -9,7 +6,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from PIL import Image, ImageDraw, ImageFont
 
 from lib.redact import FILL, MODES, redact
 from lib.settings import PlatesError
@@ -51,49 +47,79 @@ def test_fill_is_the_same_grey_at_both_depths() -> None:
 
 
 @pytest.mark.parametrize("mode", ["blur", "pixelate"])
-def test_a_region_of_one_colour_keeps_it(mode: str) -> None:
-    pixels = np.full((40, 90, 3), (10, 120, 250), np.uint8)
+@pytest.mark.parametrize(("dtype", "unit"), [(np.uint8, 1), (np.uint16, 257)])
+def test_a_region_of_one_colour_gets_the_nearest_step(mode: str, dtype: type, unit: int) -> None:
+    pixels = np.full((40, 90, 3), (10, 120, 250), dtype) * dtype(unit)
     mask = np.zeros((40, 90), bool)
     mask[10:30, 5:80] = True
-    pixels[~mask] = 0  # mixing in anything from outside would show
-    assert np.array_equal(redact(pixels, mask, mode), pixels)
+    pixels[~mask] = 60 * unit  # mixing in anything from outside would show
+    expected = pixels.copy()
+    expected[mask] = np.array((0, 85, 255)) * unit  # of 0, 85, 170 and 255
+    assert np.array_equal(redact(pixels, mask, mode), expected)
 
 
 def test_pixelate_by_hand() -> None:
-    pixels = np.zeros((10, 60), np.uint8)
-    pixels[:, 25:] = 90
-    # 10 high, 50 long: at least 20 a slab, so two of 25, cut evenly, not 20 + 20 + 10
-    mask = np.zeros((10, 60), bool)
-    mask[:, :50] = True
+    pixels = np.zeros((10, 100), np.uint8)
+    pixels[:, 45:] = 90
+    # 10 high, 90 long: at least 40 a slab, so two of 45, cut evenly, not 40 + 40 + 10
+    mask = np.zeros((10, 100), bool)
+    mask[:, :90] = True
     out = redact(pixels, mask, "pixelate")
-    assert (out[:, :25] == 0).all() and (out[:, 25:] == 90).all()
-    pixels[:, 20:25] = 100  # five of the first slab's 25 columns
-    assert (redact(pixels, mask, "pixelate")[:, :25] == 20).all()
+    assert (out[:, :45] == 0).all() and (out[:, 45:] == [85] * 45 + [90] * 10).all()
+    pixels[:, 30:45] = 120  # a third of the first slab: its mean is 40, nearer to 0 than to 85
+    assert (redact(pixels, mask, "pixelate")[:, :45] == 0).all()
+    pixels[:, 30:45] = 135  # 45
+    assert (redact(pixels, mask, "pixelate")[:, :45] == 85).all()
 
 
 def test_pixelate_cuts_across_a_tilted_plate() -> None:
     mask = np.zeros((200, 200), np.uint8)
-    corners = cv2.boxPoints(((100, 100), (150, 30), 30))
-    cv2.fillPoly(mask, [np.rint(corners).astype(np.int32)], 1)
-    pixels = np.random.default_rng(0).integers(0, 256, (200, 200), dtype=np.uint8)
-    out = redact(pixels, mask.astype(bool), "pixelate")
-    assert len(np.unique(out[mask.astype(bool)])) <= 2  # 151 / (2 * 31) = 2.4
+    corners = cv2.boxPoints(((100, 100), (170, 16), 30))
+    mask = cv2.fillPoly(mask, [np.rint(corners).astype(np.int32)], 1).view(bool)
+    y, x = np.indices((200, 200)) - 99.5
+    pixels = np.where(x * np.cos(np.pi / 6) + y * np.sin(np.pi / 6) > 0, 255, 0).astype(np.uint8)
+    wrong = redact(pixels, mask, "pixelate") != pixels  # 171 / (4 * 17) = 2.5: two slabs that meet in the middle
+    assert set(redact(pixels, mask, "pixelate")[mask]) == {0, 255}
+    assert wrong.sum() <= 17 and np.abs(np.argwhere(wrong) - 99.5).max() <= 10
 
 
 @pytest.mark.parametrize("mode", ["blur", "pixelate"])
 def test_strength_scales_with_the_region(mode: str) -> None:
     """A picture three times as large is concealed alike: no kernel of fixed pixels."""
-    small = cv2.resize(np.random.default_rng(3).integers(0, 256, (8, 30), dtype=np.uint8), (150, 40))
-    large = cv2.resize(small, (450, 120), interpolation=cv2.INTER_NEAREST)
+    small = np.random.default_rng(3).integers(0, 120, (40, 330), dtype=np.uint8)
+    small[:, 165:] += 120
+    large = cv2.resize(small, (990, 120), interpolation=cv2.INTER_NEAREST)
     a = redact(small, np.ones(small.shape, bool), mode)
     b = redact(large, np.ones(large.shape, bool), mode)
-    difference = np.abs(cv2.resize(a, (450, 120), interpolation=cv2.INTER_NEAREST).astype(int) - b)
-    assert difference.max() <= 4
+    difference = np.abs(cv2.resize(a, (990, 120), interpolation=cv2.INTER_NEAREST).astype(int) - b)
+    assert np.ptp(a) > 80 and difference[:, np.abs(np.arange(990) - 494.5) > 2].max() <= 4
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(drawn=pictures_with_masks(), strength=st.floats(1, 1e9))
+def test_both_modes_know_a_slabs_rounded_colour_and_nothing_else(
+    drawn: tuple[np.ndarray, np.ndarray], strength: float
+) -> None:
+    """Whatever has the same rounded means comes out the same, so what was in a slab beyond them cannot be in there."""
+    pixels, mask = drawn
+    slabs = redact(pixels, mask, "pixelate", strength)
+    assert set(np.unique(slabs[mask])) <= {np.iinfo(pixels.dtype).max // 3 * step for step in range(4)}
+    assert np.array_equal(redact(slabs, mask, "pixelate", strength), slabs)
+    assert np.array_equal(redact(slabs, mask, "blur", strength), redact(pixels, mask, "blur", strength))
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(height=st.integers(1, 12), width=st.integers(1, 160), strength=st.floats(1, 1e9), seed=st.integers(0, 9))
+def test_no_strength_gives_shorter_slabs(height: int, width: int, strength: float, seed: int) -> None:
+    pixels = np.repeat(np.random.default_rng(seed).choice(np.uint8([0, 255]), (1, width)), height, 0)
+    out = redact(pixels, np.ones(pixels.shape, bool), "pixelate", strength)
+    edges = np.flatnonzero(np.diff(out[0].astype(int))) + 1
+    assert (np.diff([0, *edges, width]) >= min(4 * min(height, width), width) - 1).all() and (out == out[:1]).all()
 
 
 def test_raising_the_strength_flattens_the_blur() -> None:
-    pixels = np.zeros((40, 200), np.uint8)
-    pixels[:, 100:] = 255
+    pixels = np.zeros((40, 400), np.uint8)
+    pixels[:, 200:] = 255
     mask = np.ones(pixels.shape, bool)
     assert np.ptp(redact(pixels, mask, "blur", 4.0)) < np.ptp(redact(pixels, mask, "blur"))
 
@@ -125,68 +151,3 @@ def test_nobody_can_ask_for_less(strength: float) -> None:
 def test_wrong_arguments_are_named(pixels: np.ndarray, mask: np.ndarray, mode: str, words: str) -> None:
     with pytest.raises(PlatesError, match=words):
         redact(pixels, mask, mode)
-
-
-# The attack of Hill et al. 2016 in its strongest form: font, places, plate and method are known, only the text is not.
-ALPHABET, LENGTH, HEIGHT, WIDTH = string.ascii_uppercase + string.digits, 7, 48, 230
-FONT = ImageFont.load_default(size=46)
-CHARACTER_HEIGHT = 33
-
-
-def plate(text: str) -> np.ndarray:
-    """A (HEIGHT, WIDTH) float plate, black on white; spaces leave a place empty."""
-    image = Image.new("L", (WIDTH, HEIGHT), 235)
-    for place, character in enumerate(text):
-        ImageDraw.Draw(image).text((30 + place * 29, HEIGHT / 2), character, 25, FONT, anchor="mm")
-    return np.asarray(image, np.float64)
-
-
-def recovered(conceal: Callable[[np.ndarray], np.ndarray], plates: int = 14) -> float:
-    """Share of characters that a matched attack reads from plates that were concealed at 8 bits, with camera noise.
-
-    Every method here is linear in the pixels, so one rendering per character and place spans all texts; the nearest
-    text is then searched place by place, from several starts. The attacker's own renderings have 16 bits.
-    """
-    fine = lambda text: conceal(np.rint(plate(text) * 257).astype(np.uint16)).ravel() / 257  # noqa: E731
-    blank = fine(" " * LENGTH)
-    marks = np.stack([fine(" " * i + c + " " * (LENGTH - 1 - i)) - blank for i in range(LENGTH) for c in ALPHABET])
-    gram = marks @ marks.T
-    random, right = np.random.default_rng(7), 0
-    n = len(ALPHABET)
-    for _ in range(plates):
-        truth = random.integers(0, n, LENGTH)
-        seen = plate("".join(ALPHABET[t] for t in truth)) + random.normal(0, 2, (HEIGHT, WIDTH))
-        match = marks @ (conceal(np.rint(seen.clip(0, 255)).astype(np.uint8)).ravel() - blank)
-        best, best_cost = truth * 0, np.inf
-        for _ in range(20):
-            guess = random.integers(0, n, LENGTH)
-            cost = np.inf
-            while True:
-                for i in range(LENGTH):
-                    rows = np.arange(i * n, (i + 1) * n)
-                    others = [j * n + guess[j] for j in range(LENGTH) if j != i]
-                    guess[i] = np.argmin(gram[rows, rows] / 2 - match[rows] + gram[np.ix_(rows, others)].sum(1))
-                chosen = np.arange(LENGTH) * n + guess
-                new = gram[np.ix_(chosen, chosen)].sum() / 2 - match[chosen].sum()
-                if new >= cost - 1e-9:
-                    break
-                cost = new
-            if cost < best_cost:
-                best, best_cost = guess.copy(), cost
-        right += int((best == truth).sum())
-    return right / (plates * LENGTH)
-
-
-def test_the_attack_reads_a_weak_blur() -> None:
-    """The positive control: without it, an attack that never works would pass for a safe blur."""
-    weak = lambda pixels: cv2.GaussianBlur(pixels, (0, 0), CHARACTER_HEIGHT / 4)  # noqa: E731
-    assert recovered(weak) >= 0.9
-
-
-@pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("rows", [slice(0, HEIGHT), slice(8, 40)], ids=["plate", "characters_only"])
-def test_the_attack_reads_nothing_from_ours(mode: str, rows: slice) -> None:
-    """Also where the region is no taller than the characters. Chance is 1 of 36."""
-    mask = np.zeros((HEIGHT, WIDTH), bool)
-    mask[rows] = True
-    assert recovered(lambda pixels: redact(pixels, mask, mode)[mask]) <= 0.12
