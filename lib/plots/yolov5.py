@@ -12,7 +12,7 @@ from lib.plots.style import BLACK, CYCLE, GREEN, ORANGE, axes, panels, show
 from lib.rivals import STRAY, Rival
 
 LOSSES = {"box_loss": "box (CIoU)", "cls_loss": "class", "dfl_loss": "box edges (DFL)"}
-LINES = ("-", "--", "-.", ":")
+LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)))
 
 
 def classical_steps(picture: np.ndarray, finder: Classic, data: str) -> Image:
@@ -60,7 +60,7 @@ def coverage_curves(rivals: Iterable[Rival], data: str, name: str = "05_coverage
         measured = {threshold: held.summary() for threshold, held in rival.sweep.items()}
         points = np.array([(0.0, 0.0), *((row["stray_cover"], row["coverage"]) for row in measured.values())])
         dense = np.linspace(points[:-1], points[1:], 30, axis=1).reshape(-1, 2)  # straight, on an axis that is not
-        one.plot(*dense.T, line, color=colour, label=rival.name)
+        one.plot(*dense.T, linestyle=line, color=colour, label=rival.name)
         one.plot(*points.T, ".", color=colour, ms=4)
         at = measured[rival.point["threshold"]]
         one.plot(at["stray_cover"], at["coverage"], "o", color=colour, ms=8)
