@@ -43,7 +43,7 @@ def strengths(cells: Cells, data: str) -> Image:
     left.set_xticks(ticks, [f"{tick:g}" for tick in ticks], fontsize=8)
     left.minorticks_off()
     left.set(xlabel="strength in character heights", ylabel="characters read", ylim=(-0.03, 1.03), title="weak ways")
-    left.legend(fontsize=7, loc="lower left", bbox_to_anchor=(0.0, 0.06))
+    left.legend(fontsize=7, loc="lower left", bbox_to_anchor=(0.0, 0.2))
     plain = [c for c in cells if c["strength"] is None and c["places"] == 7]
     heights = sorted({cell["height"] for cell in plain})
     groups = [(m, r, f) for m in MODES for r in REGIONS for f in (1, 25)]
