@@ -46,8 +46,8 @@ def test_the_pins_are_what_these_tests_run_on() -> None:
 
 def test_what_lib_imports_is_pinned() -> None:
     """Libraries that only come along with others may leave with them."""
-    modules = {"PIL": "pillow", "cv2": "opencv-python", "IPython": "ipykernel"}  # where the names differ
-    pinned = {line.split("==")[0] for line in LINES}
+    modules = {"PIL": "pillow", "cv2": "opencv_python", "IPython": "ipykernel"}  # where the names differ
+    pinned = {line.split("==")[0].replace("-", "_") for line in LINES}
     statement = re.compile(r"^ *(?:import|from(?= [\w.]+ import)) (\w+)", re.MULTILINE)
     found = {name for file in (ROOT / "lib").rglob("*.py") for name in statement.findall(file.read_text())}
     assert {"torch", "numpy", "lib"} <= found
