@@ -98,7 +98,8 @@ def summary(told: Mapping[str, Any]) -> Markdown:
     for places in sorted({bound["places"] for bound in told["ceilings"]}, reverse=True):
         own = [bound for bound in told["ceilings"] if bound["places"] == places]
         most = max(bound["recovered"] for bound in own)
-        rows.append({"attack": f"nobody can exceed, {places} characters", "cells": len(own), "characters a cell": None})
+        name = f"nobody can exceed, {places} character{'s' if places > 1 else ''}"
+        rows.append({"attack": name, "cells": len(own), "characters a cell": None})
         rows[-1] |= {"read, the worst cell for us": most, "99 %": None}
     return table(rows, f"chance {CHANCE:.3f}; measured {told['date']}")
 
