@@ -23,7 +23,7 @@ from lib.regions import rasterise
 from lib.settings import PlatesError
 
 MEDIA = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp"}
-MOST_PIXELS = 26_000_000  # 24 megapixels and a little; at most about .5 GB while it is worked on, with 16 bits .7
+MOST_PIXELS = 26_000_000  # 24 megapixels and a little
 MOST_PLATES = 100  # drawn by hand, in one picture
 STAGES = ("decode", "network", "conceal", "encode")
 
