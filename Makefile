@@ -6,7 +6,7 @@ BIN := .venv/bin
 NBVAL := --nbval-lax --nbval-current-env --nbval-cell-timeout=900
 
 .DEFAULT_GOAL := help
-.PHONY: help .venv run full publish test lab lint clean
+.PHONY: help .venv run full publish test mutate lab lint clean
 
 help:  ## list the commands
 	@grep -hE '^[a-z.]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-8s  %s\n", $$1, $$2 }'
@@ -38,6 +38,10 @@ publish: .venv  ## the only command that writes into notebooks/ and figures/
 # Tests first, then the notebooks, always on the scenes: the same result on every machine.
 test: .venv  ## unit tests, then every notebook under nbval
 	PLATES_DATA=scenes PLATES_FAST=1 PLATES_PUBLISH=0 $(BIN)/python -m pytest tests notebooks $(NBVAL) $(PYTESTFLAGS)
+
+mutate: .venv  ## 20,000 mutated inputs each to decoder, service and film reader: an hour (PLATES_EXAMPLES=...)
+	PLATES_EXAMPLES=$${PLATES_EXAMPLES:-20000} $(BIN)/python -m pytest tests/test_images.py tests/test_service.py \
+	  tests/test_video.py -k "mutated or description" --hypothesis-show-statistics $(PYTESTFLAGS)
 
 lab: .venv  ## JupyterLab on the notebooks
 	$(BIN)/python -m lib.notebooks lab

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from lib.settings import PlatesError, someone_watches
+from lib.settings import PlatesError, cores, someone_watches
 
 
 def conceal(options: argparse.Namespace) -> int:
@@ -116,7 +116,7 @@ def serve(options: argparse.Namespace) -> int:
     from lib import hosting
     from lib.serving import Limits
 
-    given = {"seconds": options.seconds, "workers": options.workers or hosting.cores(), "queue": options.queue}
+    given = {"seconds": options.seconds, "workers": options.workers or cores(), "queue": options.queue}
     limits = Limits(**given, bytes=options.megabytes * 2**20, pixels=options.megapixels * 1_000_000)
     token = hosting.read_token(options.token_file) if options.token_file else None
     concealers = hosting.load(limits, options.weights)

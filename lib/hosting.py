@@ -2,7 +2,6 @@
 
 import ipaddress
 import logging
-import os
 import socket
 import threading
 import time
@@ -17,7 +16,7 @@ from lib.conceal import METHODS, Concealer
 from lib.patience import PatientProtocol, PatientSocket
 from lib.service import create_app
 from lib.serving import Limits
-from lib.settings import PlatesError
+from lib.settings import PlatesError, cores
 
 CONNECTIONS = 512  # at a time; beyond, 503 without a look at the request
 SHORTEST = 16  # characters of a token
@@ -110,11 +109,6 @@ def load(limits: Limits, weights: Path | None = None) -> dict[str, Concealer]:
         except PlatesError as error:
             logging.getLogger("plates").warning("method %s is left out: %s", method, error)
     return loaded
-
-
-def cores() -> int:
-    """Processor cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @contextmanager

@@ -20,7 +20,7 @@ import numpy as np
 
 from lib.conceal import Concealer
 from lib.data import load_plates
-from lib.settings import ROOT, PlatesError
+from lib.settings import ROOT, PlatesError, cores
 
 CLIENTS = (1, 2, 8, 32)
 FRAMES = 16
@@ -134,7 +134,7 @@ def measure(seconds: float = 10.0, clients: Sequence[int] = CLIENTS) -> Iterator
     from lib import hosting
     from lib.serving import Limits
 
-    sent, limits = frames(), Limits(workers=hosting.cores())
+    sent, limits = frames(), Limits(workers=cores())
     concealer: Concealer = hosting.load(limits)["segment"]
     for count in sorted({1, limits.workers}):
         yield "bare", count, *timed([lambda: lambda frame: concealer(frame).encode()] * count, sent, seconds)

@@ -51,6 +51,11 @@ def _switch(name: str, default: bool) -> bool:
     return default if value == "" else value == "1"
 
 
+def cores() -> int:
+    """Processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def parse_data(value: str) -> str | Path:
     """Read one value of PLATES_DATA: ``hub``, ``scenes`` or an existing folder (made absolute).
 

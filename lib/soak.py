@@ -26,6 +26,7 @@ from websockets.sync.client import connect
 from lib.conceal import Concealed
 from lib.load import Client, frames, service
 from lib.redact import FILL
+from lib.settings import cores
 
 SLOW = 0.2  # seconds between the bytes of a slow client
 SECONDS = 10  # that the service is told to wait for a frame
@@ -180,7 +181,7 @@ def soak(clients: int, seconds: float) -> Score:
     from lib import hosting
     from lib.serving import Limits
 
-    limits = Limits(workers=hosting.cores())
+    limits = Limits(workers=cores())
     concealer = hosting.load(limits)["segment"]
     sent = frames(8)
     for frame in sent[:2]:

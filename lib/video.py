@@ -1,7 +1,9 @@
 """A film in, the concealed film out: every frame looked at, plates remembered across frames, the sound copied."""
 
 import math
+from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from lib.files import atomic
 from lib.footage import Reader, VideoError, planes_of
 from lib.memory import Memory, both_ways
 from lib.redact import redact
+from lib.settings import cores
 
 REMEMBERED = 0.5  # seconds for which a plate is remembered, forwards and backwards ...
 FEWEST, MOST = 4, 15  # ... but at least and at most this many frames: what is looked ahead is held in memory
@@ -72,12 +75,26 @@ def conceal_video(path: Path, target: Path, concealer: Concealer, progress: bool
 
 
 def _looked(film: Reader, out: Writer, concealer: Concealer) -> Iterator[tuple[av.VideoFrame, np.ndarray]]:
-    """Each frame with what the network alone would conceal in it; the sound goes by."""
-    for each in film:
-        if isinstance(each, av.Packet):
-            out.sound(each)
-        else:
-            yield each, concealer.mask_from(concealer.probability(pixels_of(each), film.name))
+    """Each frame with what the network alone would conceal in it, in order; the sound goes by.
+
+    As many frames are looked at a time as there are cores, while earlier ones are encoded.
+    """
+    waiting: deque[tuple[av.VideoFrame, Future[np.ndarray]]] = deque()
+
+    def look(frame: av.VideoFrame) -> np.ndarray:
+        return concealer.mask_from(concealer.probability(pixels_of(frame), film.name))
+
+    with ThreadPoolExecutor(cores(), thread_name_prefix="frame") as pool:
+        for each in film:
+            if isinstance(each, av.Packet):
+                out.sound(each)
+                continue
+            waiting.append((each, pool.submit(look, each)))
+            if len(waiting) > cores():
+                frame, mask = waiting.popleft()
+                yield frame, mask.result()
+        for frame, mask in waiting:
+            yield frame, mask.result()
 
 
 def pixels_of(frame: av.VideoFrame) -> np.ndarray:

@@ -7,6 +7,9 @@ from io import BytesIO
 import cv2
 import numpy as np
 import pytest
+from hypothesis import event, given
+from hypothesis import strategies as st
+from mutations import CUTS, DROP, Cuts, examples, mutated
 from PIL import Image, ImageFile, JpegImagePlugin, PngImagePlugin
 
 from lib import images
@@ -444,3 +447,23 @@ def test_samplings_that_cannot_be_written_become_the_finest() -> None:
     before, after, mask = keep(data[1].tobytes())
     assert before.jpeg.subsampling == 0
     assert psnr(before.pixels, after.pixels, ~mask) >= 40
+
+
+@examples(60)
+@given(kind=st.sampled_from(["PNG", "JPEG", "WEBP", "TIFF", "BMP"]), cuts=CUTS, drop=DROP)
+def test_mutated_pictures_are_decoded_or_refused(thrifty: None, kind: str, cuts: Cuts, drop: float) -> None:
+    data = mutated(saved(smooth(), kind, **({} if kind == "BMP" else {"exif": told_by_exif()})) + CANARY, cuts, drop)
+    try:
+        picture = decode(data, "a")
+    except PictureError as error:
+        event("refused")
+        assert str(error).startswith("a: ")
+    else:
+        event("decoded")
+        assert picture.pixels.size and CANARY not in encode(picture, picture.pixels)
+
+
+def told_by_exif() -> bytes:
+    exif = Image.Exif()
+    exif[0x010E] = CANARY.decode()  # ImageDescription
+    return exif.tobytes()

@@ -1,10 +1,6 @@
-"""The service on a real socket: what it answers, what it refuses and how, and that an original never comes back.
-
-``PLATES_EXAMPLES=20000 pytest tests/test_service.py -k "mutated or description"`` is the long run of mutated input.
-"""
+"""The service on a real socket: what it answers, what it refuses and how, and that an original never comes back."""
 
 import json
-import os
 import socket
 import struct
 import threading
@@ -22,9 +18,10 @@ import httpx
 import numpy as np
 import pytest
 import schemathesis
-from hypothesis import HealthCheck, given
+from hypothesis import event, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
+from mutations import CUTS, DROP, Cuts, examples, mutated
 from PIL import Image, PngImagePlugin
 from test_conceal import FindsMagenta, magenta_left, saved, street
 from websockets.exceptions import ConnectionClosed, InvalidStatus
@@ -45,8 +42,6 @@ from lib.service import wants_json
 from lib.serving import Limits, Meters, Pool, Purse, Refusal
 from lib.settings import PlatesError
 
-FEW = 72
-EXAMPLES = int(os.environ.get("PLATES_EXAMPLES", FEW))
 LIMITS = Limits(bytes=2**20, pixels=1_000_000, seconds=1, workers=2, queue=4, streams=3, frame=2**19)
 PLATE = [[20, 16], [50, 16], [50, 26], [20, 26]]
 TOKEN = "a token of no use".replace(" ", "-")
@@ -352,21 +347,16 @@ def test_other_addresses_and_methods_are_told(client: httpx.Client) -> None:
     assert answer.headers["allow"] == "POST"
 
 
-@hypothesis_settings(max_examples=EXAMPLES, deadline=None, derandomize=EXAMPLES == FEW)
-@given(
-    kind=st.sampled_from(["PNG", "JPEG", "WEBP"]),
-    cuts=st.lists(st.tuples(st.floats(0, 1), st.binary(min_size=1, max_size=6)), min_size=1, max_size=4),
-    drop=st.floats(0, 0.3),
-)
-def test_mutated_pictures_are_concealed_or_refused(asking: httpx.Client, kind: str, cuts: list, drop: float) -> None:
-    data = bytearray(saved(street(), kind))
-    for at, patch in cuts:
-        start = int(at * len(data))
-        data[start : start + len(patch)] = patch
-    del data[len(data) - int(drop * len(data)) :]
-    answer = post(asking, bytes(data), f"image/{kind.lower()}")
+@examples(72)
+@given(kind=st.sampled_from(["PNG", "JPEG", "WEBP"]), cuts=CUTS, drop=DROP)
+def test_mutated_pictures_are_concealed_or_refused(
+    thrifty: None, asking: httpx.Client, kind: str, cuts: Cuts, drop: float
+) -> None:
+    data = mutated(saved(street(), kind), cuts, drop)
+    answer = post(asking, data, f"image/{kind.lower()}")
+    event(f"answered {answer.status_code}")
     if answer.status_code == 200:  # what was mutated may have been metadata, or pixels
-        assert answer.content != bytes(data) and magenta_left(answer.content) == 0
+        assert answer.content != data and magenta_left(answer.content) == 0
     else:
         assert answer.status_code in (413, 415, 422) and list(answer.json()) == ["error"]
 
@@ -793,12 +783,7 @@ def test_the_service_is_what_its_description_says(
     operation = schemathesis.openapi.from_url(f"{guarded if locked else url}/openapi.json")[path][method]
     not_checked = [schemathesis.checks.CHECKS.get_one("positive_data_acceptance")]
 
-    @hypothesis_settings(
-        max_examples=max(10, EXAMPLES // 12),
-        deadline=None,
-        derandomize=EXAMPLES == FEW,
-        suppress_health_check=[HealthCheck.too_slow],
-    )
+    @examples(10, share=12)
     @given(case=operation.as_strategy(generation_mode=mode))
     def check(case: schemathesis.Case) -> None:
         case.call_and_validate(excluded_checks=not_checked, timeout=5)

@@ -48,7 +48,6 @@ def test_stages_are_the_parts_of_the_whole(frame: bytes) -> None:
     taken = speeds.stage_times(frame, 1, repeats=3)
     assert list(taken) == ["decode", "network", "conceal", "encode", "all, JPEG to JPEG"]
     assert all(each.shape == (3,) and (each > 0).all() for each in taken.values())
-    assert taken["all, JPEG to JPEG"].min() > taken["network"].min()
 
 
 def test_threads_are_put_back_even_after_an_error() -> None:
