@@ -9,6 +9,7 @@ Interval = tuple[float, float]
 EVERY = 3.0  # seconds between two frames of one camera ("every few seconds")
 TRAINED = 0.3  # average precision
 TINY = 0.1  # of the whole way's time: a cost up to here is called tiny
+ENOUGH = 30  # plates: of fewer, no share is told
 EQUALLY = 0.1  # of coverage: sources that differ by no more are served equally well
 BLOG = tuple(key for key in CLAIMS if key.startswith("blog-"))
 

@@ -74,10 +74,10 @@ class Finds:
         share = float(top.sum() / below.sum()) if below.any() else None
         return {"plates": int(below.sum()), "recall": share, "interval": ratio_interval(top, below)}
 
-    def cut(self) -> tuple[float, tuple[float, float] | None] | None:
-        """Of the found plates the share that the surest box over each leaves uncovered in part; None where none is.
+    def cut(self) -> tuple[float, tuple[float, float] | None, int] | None:
+        """Of the found plates the share that the surest box over each leaves uncovered in part, and how many there are.
 
-        Covered: 95 % of the outline lies in the box.
+        Covered: 95 % of the outline lies in the box. None where no plate is found.
         """
         cut, counts = np.zeros(len(self.found)), np.zeros(len(self.found))
         for number, (boxes, plates) in enumerate(zip(self.found, self.truths, strict=True)):
@@ -87,7 +87,8 @@ class Finds:
                 if not plate.iscrowd and over.any():
                     counts[number] += 1
                     cut[number] += inside(plate.outline, sure[over.argmax()]) < COVERED
-        return (float(cut.sum() / counts.sum()), ratio_interval(cut, counts)) if counts.any() else None
+        found = int(counts.sum())
+        return (float(cut.sum() / found), ratio_interval(cut, counts), found) if found else None
 
     def large(self) -> dict[str, Any]:
         """`recall` of plates with a scaled width of 24 pixels and more."""

@@ -48,7 +48,7 @@ def test_every_statement_has_a_verdict_that_the_ledger_takes() -> None:
     told = {
         "blog-cost": verdicts.cost(times["detect"], times["plate"], 1.2, "here"),
         "blog-expand": verdicts.expand(rows, "scenes"),
-        "blog-cut": verdicts.cut(0.2, (0.1, 0.3), "scenes"),
+        "blog-cut": verdicts.cut(0.2, (0.1, 0.3), 40, "scenes"),
         "blog-cameras": verdicts.equally({"a": source(0.9, 0.95, 1.0), "b": source(0.5, 0.6, 0.7)}, "scenes"),
         "blog-engine": verdicts.engine(times["stock"], times["plate"], "here"),
         "blog-scale": verdicts.scale(times["detect"], "here"),
@@ -57,6 +57,8 @@ def test_every_statement_has_a_verdict_that_the_ledger_takes() -> None:
     for entry in told.values():
         assert entry["verdict"] in VERDICTS and set(entry) <= set(FIELDS)
     assert told["blog-cost"]["ours"] == "1.00 ms a plate, 3% of a frame with 1.2 plates"
+    assert told["blog-cut"]["verdict"] == "holds"
+    assert verdicts.cut(1.0, (1.0, 1.0), 3, "scenes")["verdict"] == "cannot be told here"  # three plates say nothing
     assert told["blog-expand"]["ours"].startswith("coverage +0.03 by a factor of 1.3")
     assert told["blog-engine"]["verdict"] == "holds" and told["blog-scale"]["ours"].startswith("75 cameras")
     assert verdicts.equally({"a": source(0.9, 0.95, 1.0)}, "scenes") is None

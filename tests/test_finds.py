@@ -67,8 +67,8 @@ def test_recall_by_size_and_confidence() -> None:
 
 
 def test_plates_that_their_box_cuts() -> None:
-    share, interval = finds().cut()  # (14 to 54) holds nine tenths of a plate from 10 to 50
-    assert share == 0.5 and interval == (0, 1)
+    share, interval, found = finds().cut()  # (14 to 54) holds nine tenths of a plate from 10 to 50
+    assert share == 0.5 and interval == (0, 1) and found == 2
     assert finds(0.95).cut() is None
 
 

@@ -5,7 +5,16 @@ from typing import Any
 
 import numpy as np
 
-from lib.blog import TINY, TRAINED, at_most_verdict, cameras, equally_verdict, gain_verdict, trade_verdict
+from lib.blog import (
+    ENOUGH,
+    TINY,
+    TRAINED,
+    at_most_verdict,
+    cameras,
+    equally_verdict,
+    gain_verdict,
+    trade_verdict,
+)
 from lib.detect import best
 from lib.finds import Finds
 from lib.rivals import STRAY, Interval, Rival, gap
@@ -94,12 +103,12 @@ def expand(curve: Sequence[Mapping[str, Any]], data: str) -> dict[str, Any]:
     }
 
 
-def cut(share: float, interval: Interval, data: str) -> dict[str, Any]:
+def cut(share: float, interval: Interval, found: int, data: str) -> dict[str, Any]:
     """How often a found plate reaches out of its box."""
     return {
-        "ours": f"{share:.0%} of found plates are not covered by the box alone",
+        "ours": f"{share:.0%} of {found} found plates are not covered by the box alone",
         "interval": words(interval),
-        "verdict": "holds" if interval[0] > 0 else "cannot be told here",
+        "verdict": "holds" if interval[0] > 0 and found >= ENOUGH else "cannot be told here",
         "why": "found: overlap of one half; covered: 95 % of the outline within the box",
         "data": data,
         "where": WHERE.format(7),
