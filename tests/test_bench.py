@@ -1,15 +1,19 @@
 """What the bench counts is what it did; how fast is for people to read."""
 
 from io import BytesIO
+from pathlib import Path
 
 import datasets
 import numpy as np
 import pytest
 from PIL import Image
+from test_conceal import FindsMagenta
 from tiny import pictures, scene
 
 from lib import bench
+from lib.conceal import Concealer
 from lib.recipes import recipe
+from lib.reels import read_film
 
 
 def jpegs(count: int) -> datasets.Dataset:
@@ -59,3 +63,8 @@ def test_a_rate_is_pictures_a_second_after_one_call_to_warm_up(monkeypatch: pyte
 
     assert bench.rate(work, seconds=2.0) == pytest.approx(6.0)
     assert len(calls) == 5
+
+
+def test_a_film_is_concealed_frame_by_frame_each_time(tmp_path: Path) -> None:
+    work = bench.films(tmp_path, Concealer(FindsMagenta()), size=(96, 64), count=3)
+    assert work() == work() == 3 and len(read_film(tmp_path / "concealed.mp4")) == 3
