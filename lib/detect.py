@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from datasets import Dataset, DatasetDict
+from datasets import Dataset, DatasetDict, concatenate_datasets
 from torch import nn
 
 from lib.boxes import LEAST
@@ -14,7 +14,7 @@ from lib.conceal import Concealer
 from lib.corner_training import NARROWEST
 from lib.corners import CornerFinder, corner_error
 from lib.data import plates_of
-from lib.engine import Segmenter, save_checkpoint
+from lib.engine import Segmenter, load_checkpoint, save_checkpoint
 from lib.evaluate import FINER, choose_operating_point
 from lib.finds import OVERLAP, overlaps
 from lib.platefree import free_crops
@@ -22,9 +22,10 @@ from lib.quads import CORNERS, POINT, Find, QuadSegmenter, RegionBoxes
 from lib.shipping import PLATE_FREE, write_sums
 from lib.training import Run
 
-EXPANSIONS = (1.0, 1.15, 1.3, 1.5, 1.8)  # sides of the crop, in sides of the box
+EXPANSIONS = (1.0, 1.15, 1.3, 1.5)  # sides of the crop, in sides of the box; no more than the networks learn from
 REGIONS = (0.5, 0.8)  # P(background) at which a region ends that a box is laid round
-CURVE = 200  # validation pictures that expansions are compared on; the point is chosen on all
+CURVE = 100  # validation pictures with known corners that expansions are compared on; the point is chosen on all
+SCENES = 160  # rendered scenes of validation beside the photographs
 
 
 class Remembered:
@@ -40,6 +41,19 @@ class Remembered:
             self.known[key] = self.find(rgb, LEAST)
         boxes = self.known[key]
         return boxes[boxes[:, 4] >= confidence]
+
+
+def known(split: Dataset) -> Dataset:
+    """A split to choose by: a plate of which only the box is known is set aside, as a region to ignore (iscrowd).
+
+    A quadrilateral that fits such a plate leaves the corners of its box bare, however good it is, so that boxes ask for
+    a growth that no plate needs. What is concealed on them or near them still is no stray cover.
+    """
+    objects = [
+        {**row, "iscrowd": [crowd or not told for crowd, told in zip(row["iscrowd"], row["corners"], strict=True)]}
+        for row in split["objects"]
+    ]
+    return split.remove_columns("objects").add_column("objects", objects, feature=split.features["objects"])
 
 
 def expansion_curve(
@@ -71,31 +85,48 @@ def expansion_curve(
 
 
 def best(curve: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """The row of a curve that covers most within the limits; the least expanded of equals."""
-    return max(curve, key=lambda row: (row["feasible"], row["coverage"], -row["expand"]))
+    """The row of a curve that covers most within the limits; of equals what misses and takes along least."""
+    return max(
+        curve, key=lambda row: (row["feasible"], row["coverage"], -row["missed"], -row["false_cover"], -row["expand"])
+    )
 
 
-def choose_detect(network: nn.Module, plates: DatasetDict, segmenter: Segmenter | None = None) -> dict[str, Any]:
+def choose_detect(
+    network: nn.Module, plates: DatasetDict, scenes: Dataset | None = None, segmenter: Segmenter | None = None
+) -> dict[str, Any]:
     """Choose how far regions reach, how far boxes are expanded, threshold and growth, all on validation.
+
+    Coverage is of the plates whose corners are known (`known`); stray and false cover are of all pictures.
 
     Args:
         network: of `lib.landmarks`.
+        scenes: rendered scenes of validation, of which all corners are known, beside the data's own pictures.
         segmenter: whose regions are boxed; None for the shipped one.
 
     Returns:
-        The point on all of validation, with ``region`` and ``expand``, and the ``curve`` that these two are from.
+        The best point on all of validation, with ``region`` and ``expand``, and the ``curve`` that each region's
+        expansion is from, on pictures that have a plate with known corners.
+
+    Raises:
+        PlatesError: no plate's corners are known.
     """
-    segmenter, validation = segmenter or Segmenter.load(), plates["validation"]
-    free = free_crops(validation, PLATE_FREE)
+    segmenter, validation = segmenter or Segmenter.load(), known(plates["validation"])
+    free = free_crops(plates["validation"], PLATE_FREE)
+    if scenes is not None:
+        validation = concatenate_datasets([validation, known(scenes)])
+    some = [number for number, row in enumerate(validation["objects"]) if not all(row["iscrowd"])]
+    finds = {region: Remembered(RegionBoxes(segmenter, region)) for region in REGIONS}
     curve = [
         {"region": region, **row}
-        for region in REGIONS
-        for row in expansion_curve(RegionBoxes(segmenter, region), network, validation, free)
+        for region, find in finds.items()
+        for row in expansion_curve(find, network, validation.select(some), free)
     ]
-    won = best(curve)
-    find = RegionBoxes(segmenter, won["region"])
-    (whole,) = expansion_curve(find, network, validation, free, [won["expand"]], limit=None)
-    return {"region": won["region"], **whole, "curve": curve}
+    points = []
+    for region, find in finds.items():  # each once more, now with all that it takes for a plate and that is none
+        won = best([row for row in curve if row["region"] == region])
+        (whole,) = expansion_curve(find, network, validation, free, [won["expand"]], limit=None)
+        points.append({"region": region, **whole})
+    return {**best(points), "curve": curve}
 
 
 def ship_corners(run: Run, point: dict[str, Any], path: Path = CORNERS) -> Path:
@@ -104,6 +135,15 @@ def ship_corners(run: Run, point: dict[str, Any], path: Path = CORNERS) -> Path:
     save_checkpoint(path, run.model, {**card, POINT: point}, half=True)
     write_sums(path.parent)
     return path
+
+
+def choose_again(plates: DatasetDict, scenes: Dataset | None = None, path: Path = CORNERS) -> dict[str, Any]:
+    """Choose the point of the corners in ``path`` anew (`choose_detect`) and write it beside the very same weights."""
+    network, card = load_checkpoint(path)
+    point = choose_detect(network, plates, scenes)
+    save_checkpoint(path, network, {**card, POINT: point}, half=True)
+    write_sums(path.parent)
+    return point
 
 
 def corner_errors(

@@ -11,7 +11,7 @@ from lib.conceal import Concealer
 from lib.corner_training import CornerRecipe, CornerTrainer, known_corners
 from lib.crops import Crop
 from lib.data import describe, load_plates
-from lib.detect import choose_detect, ship_corners
+from lib.detect import SCENES, choose_detect, ship_corners
 from lib.detection import DetectorRecipe, DetectorTrainer
 from lib.detectors import KINDS
 from lib.engine import Segmenter
@@ -57,7 +57,8 @@ def train_named(options: argparse.Namespace) -> None:
         run = train_part(options.model, plates, options.scenes, options.name, **_changes(options))
         _told(run)
         if options.ship and processes.rank() == 0:
-            point = choose_detect(run.model.cpu(), plates)
+            scenes = load_plates("scenes", sizes={"train": 1, "validation": SCENES, "test": 1})["validation"]
+            point = choose_detect(run.model.cpu(), plates, scenes)
             print(", ".join(f"{key} {value}" for key, value in point.items() if key != "curve"))
             print(f"weights in {ship_corners(run, point)}")
     else:

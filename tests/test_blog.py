@@ -44,7 +44,8 @@ def test_equally_well_on_all_sources() -> None:
 
 def test_every_statement_has_a_verdict_that_the_ledger_takes() -> None:
     times = {"detect": np.array([40.0]), "plate": np.array([1.0]), "stock": np.array([2.0])}
-    rows = [{"expand": factor, "coverage": 0.8 + factor / 10, "feasible": True, "plates": 9} for factor in (1.0, 1.3)]
+    same = {"feasible": True, "plates": 9, "missed": 0.1, "false_cover": 0.01}
+    rows = [{"expand": factor, "coverage": 0.8 + factor / 10, **same} for factor in (1.0, 1.3)]
     told = {
         "blog-cost": verdicts.cost(times["detect"], times["plate"], 1.2, "here"),
         "blog-expand": verdicts.expand(rows, "scenes"),

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file
 from test_corners import QUAD, street
 from test_quads import CROSSED, SHARES, Says, finds
 from tiny import row, split
@@ -17,7 +18,16 @@ from lib import detect
 from lib.boxes import LEAST
 from lib.conceal import METHODS, Concealer
 from lib.corners import CornerFinder
-from lib.detect import Remembered, best, choose_detect, corner_errors, expansion_curve, ship_corners
+from lib.detect import (
+    Remembered,
+    best,
+    choose_again,
+    choose_detect,
+    corner_errors,
+    expansion_curve,
+    known,
+    ship_corners,
+)
 from lib.engine import SUMS
 from lib.models import build
 from lib.quads import QuadSegmenter
@@ -69,7 +79,19 @@ def test_a_curve_has_a_point_for_each_factor_and_the_best_covers_most() -> None:
     assert [row["expand"] for row in curve] == [0.5, 1.0] and curve[1]["coverage"] == 1
     assert best(curve)["expand"] == 1.0
     assert best([{**curve[1], "expand": 2.0}, curve[1]])["expand"] == 1.0  # of equals the least
+    assert best([{**curve[1], "expand": 2.0, "false_cover": -1.0}, curve[1]])["expand"] == 2.0  # takes less along
     assert best([{**curve[1], "feasible": False}, curve[0]]) == curve[0]
+
+
+def test_plates_of_which_only_a_box_is_known_are_set_aside() -> None:
+    image, box = Image.fromarray(street()), [100.0, 50.0, 80.0, 40.0]
+    corners = QUAD.flatten().tolist()
+    told = split(row(0, image, [box, box], corners=[[], corners]), row(1, image, [box]))
+    aside = known(told)
+    assert [each["iscrowd"] for each in aside["objects"]] == [[True, False], [True]]
+    assert aside.features == told.features and aside[1]["file_name"] == told[1]["file_name"]
+    with pytest.raises(PlatesError, match="has a plate to choose an operating point by"):
+        choose_detect(build("small_landmarks", **TINY), {"validation": told.select([1])}, None, lambda rgb: rgb[..., 0])
 
 
 def test_what_is_chosen_says_how_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -78,8 +100,9 @@ def test_what_is_chosen_says_how_it_was(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(detect, "EXPANSIONS", (1.0, 1.5))
     defaults = (*expansion_curve.__defaults__[:1], (1.0, 1.5), *expansion_curve.__defaults__[2:])
     monkeypatch.setattr(expansion_curve, "__defaults__", defaults)
-    told = choose_detect(build("small_landmarks", **TINY), rows(), SimpleNamespace())
+    told = choose_detect(build("small_landmarks", **TINY), rows(), rows(2)["validation"], SimpleNamespace())
     assert told["region"] == 0.5 and told["expand"] in (1.0, 1.5) and len(told["curve"]) == 2
+    assert told["images"] == told["plates"] == 5  # the data's and the scenes'
     assert {"threshold", "growth", "coverage", "stray_cover", "plates"} <= set(told)
     json.dumps(told)  # it goes into the weights' card
 
@@ -103,6 +126,16 @@ def test_shipped_corners_are_loaded_with_their_point(shipped: Path) -> None:
     assert "tiny corners" in segmenter.say() and "magenta plates" in segmenter.say()
     out = concealer(np.full((120, 160, 3), 90, np.uint8))
     assert out.image.shape == (120, 160, 3) and out.mask.shape == (120, 160)
+
+
+def test_a_point_is_chosen_anew_for_the_same_weights(shipped: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before, weights = QuadSegmenter.load(shipped), load_file(shipped)
+    monkeypatch.setattr(detect, "choose_detect", lambda network, plates, scenes: {**SHOWN, "growth": 0.3})
+    assert choose_again(rows(), None, shipped)["growth"] == 0.3
+    after = QuadSegmenter.load(shipped)  # its sum has been told anew, else this fails
+    assert (after.growth, after.threshold, after.trained_on) == (0.3, 0.6, before.trained_on)
+    for one, other in zip(load_file(shipped).values(), weights.values(), strict=True):
+        assert torch.equal(one, other)
 
 
 def test_the_repository_conceals_by_detecting_after_a_clone() -> None:

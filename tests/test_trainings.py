@@ -82,7 +82,7 @@ def test_landmarks_are_shipped_with_their_point(
     here: list, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shipped = []
-    monkeypatch.setattr(trainings, "choose_detect", lambda model, plates: {"expand": 1.3, "curve": []})
+    monkeypatch.setattr(trainings, "choose_detect", lambda model, plates, scenes: {"expand": 1.3, "curve": []})
     monkeypatch.setattr(trainings, "ship_corners", lambda run, point: shipped.append((run.card["model"], point)))
     assert main(["train", "small_landmarks", "--epochs", "1", "--batch", "4", "--ship"]) == 0
     assert shipped == [("small_landmarks", {"expand": 1.3, "curve": []})]
