@@ -19,7 +19,7 @@ from lib.corners import EXPAND, Window, corner_error
 from lib.crops import bending, for_opencv
 from lib.data import plates_of
 from lib.gallery import Gallery
-from lib.landmarks import SIDE
+from lib.landmarks import SIDE, SmallLandmarks, Votes, place_of, weighed
 from lib.loop import Loop
 from lib.models import build
 from lib.recipes import checks_of, digest_of, half_cosine, refuse
@@ -28,6 +28,7 @@ from lib.settings import PlatesError, device, seed_everything
 from lib.transforms import batches, to_input
 
 NARROWEST = 10.0  # pixels of width: below, nobody can say where a corner is
+SURE = 0.05  # of the cross entropy of places beside the corners' error: without it all stay equally sure for long
 
 
 @dataclass(frozen=True)
@@ -160,7 +161,8 @@ class CornerTrainer(Loop):
         self.optimiser = torch.optim.AdamW(
             self.model.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True
         )
-        self.parallel = processes.parallel(self.model)
+        votes = isinstance(self.model, SmallLandmarks)
+        self.parallel = processes.parallel(Votes(self.model) if votes else self.model)
         self._begin()
 
     def batches(self) -> Iterator[tuple[Tensor, Tensor]]:
@@ -181,9 +183,17 @@ class CornerTrainer(Loop):
     def go_through(self, bar: tqdm) -> dict[str, float]:
         """Take the steps of one epoch; there are no pixels to be right about."""
         for crops, corners in self.batches():
-            self.descend(F.smooth_l1_loss(self.parallel(crops), corners, beta=self.recipe.beta))
+            self.descend(self.loss(self.parallel(crops), corners))
             bar.update()
         return {}
+
+    def loss(self, answer: Tensor | tuple[Tensor, Tensor], corners: Tensor) -> Tensor:
+        """Smooth L1 of corners ``(B, 4, 2)``; where places vote, the surest shall be those that hold the corners."""
+        if isinstance(answer, Tensor):
+            return F.smooth_l1_loss(answer, corners, beta=self.recipe.beta)
+        votes, sure = answer
+        place = F.cross_entropy(sure.flatten(0, 1), place_of(corners).flatten())
+        return F.smooth_l1_loss(weighed(votes, sure), corners, beta=self.recipe.beta) + SURE * place
 
     def rate(self, step: int) -> float:
         """Half a cosine from the recipe's rate to 0, over all steps."""

@@ -18,7 +18,7 @@ import lib.training
 from lib.corner_training import CornerRecipe, CornerTrainer, draw, known_corners
 from lib.corners import CornerFinder, Window, corner_error, plausible
 from lib.gallery import Gallery
-from lib.landmarks import SIDE, START
+from lib.landmarks import SIDE, START, place_of, weighed
 from lib.models import build, parameter_count
 from lib.settings import PlatesError
 from lib.training import Run, fit_or_load
@@ -42,15 +42,31 @@ def test_the_blogs_network_has_three_million_parameters() -> None:
     assert parameter_count(build("small_landmarks")) < 0.25 * 3_005_024
 
 
-@pytest.mark.parametrize("name", ["landmarks", "small_landmarks"])
-def test_it_starts_at_a_plates_usual_place_and_every_layer_learns(name: str) -> None:
+@pytest.mark.parametrize(("name", "start"), [("landmarks", START), ("small_landmarks", [[0.5, 0.5]] * 4)])
+def test_it_starts_at_a_plates_usual_place_or_undecided_and_every_layer_learns(name: str, start: list) -> None:
     network = build(name)
     crops = torch.rand(3, 3, SIDE, SIDE)
     found = network(crops)
-    assert torch.allclose(found, torch.tensor(START).expand(3, 4, 2))
+    assert torch.allclose(found, torch.tensor(start).expand(3, 4, 2), atol=1e-5)
     nn.init.normal_(network.head[-1].weight)  # zero at first, which lets no gradient through
     network(crops).square().sum().backward()
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in network.parameters())
+
+
+def test_the_surest_votes_count() -> None:
+    votes = torch.tensor([[[[0.1, 0.2, 0.9], [0.3, 0.4, 0.8]]]])  # of three places, about one corner
+    even, one, two = torch.zeros(1, 1, 3), torch.tensor([[[0.0, 99.0, 0.0]]]), torch.tensor([[[50.0, 50.0, 0.0]]])
+    for sure, mean in ((even, [0.4, 0.5]), (one, [0.2, 0.4]), (two, [0.15, 0.35])):
+        torch.testing.assert_close(weighed(votes, sure), torch.tensor([[mean]]))
+
+
+def test_places_hold_their_corners_and_vote_for_their_own_middle_at_first() -> None:
+    corners = torch.tensor([[[0.0, 0.0], [0.999, 0.0], [0.5, 0.05], [1.4, -0.2]]])
+    assert place_of(corners).tolist() == [[0, 24, 25 + 12, 24]]  # the last is nearest to the top right
+    votes, sure = build("small_landmarks").votes(torch.rand(1, 3, SIDE, SIDE))
+    assert votes.shape == (1, 4, 2, 625) and sure.shape == (1, 4, 625) and not sure.any()
+    at = place_of(corners)[0, 2]
+    torch.testing.assert_close(votes[0, 2, :, at], torch.tensor([0.5, 0.06]))
 
 
 def test_a_window_by_hand() -> None:
@@ -125,7 +141,7 @@ def test_a_find_that_is_not_believed_is_the_whole_window() -> None:
 
 
 def test_a_hundred_boxes_and_odd_ones() -> None:
-    network = build("small_landmarks", channels=(4, 4, 4, 4), dense=4)
+    network = build("small_landmarks", channels=(4, 4, 4, 4), neck=4)
     plain, fast = (CornerFinder(network, portable=portable) for portable in (False, True))
     boxes = np.random.default_rng(0).uniform(-50, 300, (100, 4))
     boxes = np.concatenate([np.minimum(boxes[:, :2], boxes[:, 2:]), np.maximum(boxes[:, :2], boxes[:, 2:])], axis=1)
@@ -201,7 +217,7 @@ def train(recipe: CornerRecipe) -> Run:
 
 @pytest.mark.usefixtures("runs")
 def test_it_learns_where_corners_are() -> None:
-    small = {"channels": [4, 8, 8, 8], "dense": 16}
+    small = {"channels": [4, 8, 8, 8], "neck": 8}
     recipe = CornerRecipe("small_landmarks", small, epochs=40, batch=8, learning_rate=3e-3, bend=0.05, turn=2.0)
     run = train(recipe)
     first, last = run.history[0]["validation_error"], run.history[-1]["validation_error"]

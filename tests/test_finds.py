@@ -109,7 +109,7 @@ def test_a_detector_is_loaded_from_its_file_and_others_are_refused(tmp_path: Pat
     save_checkpoint(path, detector("ssdlite", 96), {"model": "ssdlite", "options": {"side": 96}})
     assert frame_call(path)().shape[1] == 5
     other = tmp_path / "corners.safetensors"
-    options = {"channels": [4, 4, 4, 4], "dense": 4}
+    options = {"channels": [4, 4, 4, 4], "neck": 4}
     save_checkpoint(other, build("small_landmarks", **options), {"model": "small_landmarks", "options": options})
     with pytest.raises(PlatesError, match=r"corners\.safetensors: holds small_landmarks, no detector"):
         finder(other)
