@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import av
+import cv2
 import numpy as np
 import pytest
 from hypothesis import event, given
@@ -447,7 +448,7 @@ def healthy(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     return {name: film(folder / name, codec, options={"g": "2"}, **told).read_bytes() for name, codec in kinds.items()}
 
 
-@examples(60)
+@examples(60, share=4)  # a film takes as long as ten pictures
 @given(name=st.sampled_from(["a.mp4", "a.mkv", "a.avi", "a.ts"]), cuts=CUTS, drop=DROP)
 def test_mutated_films_are_concealed_or_refused(
     thrifty: None, healthy: dict[str, bytes], name: str, cuts: Cuts, drop: float
@@ -466,8 +467,9 @@ def test_mutated_films_are_concealed_or_refused(
                 seen = [pixels_of(each) for each in reader if isinstance(each, av.VideoFrame)]
             made = [pixels_of(each) for each in frames_of(target)]
             assert len(seen) == len(made) == told.frames
-            for before, after in zip(seen, made, strict=True):
-                assert not (FindsMagenta()(after) < 0.5)[FindsMagenta()(before) < 0.5].any()
+            for before, after in zip(seen, made, strict=True):  # a codec lets colours run over a border, not further
+                inner = cv2.erode((FindsMagenta()(before) < 0.5).astype(np.uint8), np.ones((5, 5)), borderValue=0)
+                assert not (FindsMagenta()(after) < 0.5)[inner.view(np.bool_)].any()
             assert only(source.parent, name, target.name)
 
 
