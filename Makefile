@@ -39,7 +39,7 @@ publish: .venv  ## the only command that writes into notebooks/ and figures/
 test: .venv  ## unit tests, then every notebook under nbval
 	PLATES_DATA=scenes PLATES_FAST=1 PLATES_PUBLISH=0 $(BIN)/python -m pytest tests notebooks $(NBVAL) $(PYTESTFLAGS)
 
-mutate: .venv  ## 20,000 mutated pictures each to decoder and service, and 5,000 films: half an hour or more
+mutate: .venv  ## 20,000 mutated inputs each to decoder, service and film reader: three quarters of an hour
 	PLATES_EXAMPLES=$${PLATES_EXAMPLES:-20000} $(BIN)/python -m pytest tests/test_images.py tests/test_service.py \
 	  tests/test_video.py -k "mutated or description" --hypothesis-show-statistics $(PYTESTFLAGS)
 

@@ -1,6 +1,6 @@
 """What mutated input has in common: how much of it, what is done to it, and what it may cost.
 
-`make mutate` is the long run: PLATES_EXAMPLES=20000 each for the decoder and the service, a quarter as many films.
+`make mutate` is the long run: PLATES_EXAMPLES=20000 each for the decoder, the service and the film reader.
 """
 
 import os

@@ -448,7 +448,7 @@ def healthy(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     return {name: film(folder / name, codec, options={"g": "2"}, **told).read_bytes() for name, codec in kinds.items()}
 
 
-@examples(60, share=4)  # a film takes as long as ten pictures
+@examples(60)
 @given(name=st.sampled_from(["a.mp4", "a.mkv", "a.avi", "a.ts"]), cuts=CUTS, drop=DROP)
 def test_mutated_films_are_concealed_or_refused(
     thrifty: None, healthy: dict[str, bytes], name: str, cuts: Cuts, drop: float
