@@ -26,6 +26,7 @@ from lib.detect import (
     corner_errors,
     expansion_curve,
     known,
+    safest,
     ship_corners,
 )
 from lib.engine import SUMS
@@ -81,6 +82,14 @@ def test_a_curve_has_a_point_for_each_factor_and_the_best_covers_most() -> None:
     assert best([{**curve[1], "expand": 2.0}, curve[1]])["expand"] == 1.0  # of equals the least
     assert best([{**curve[1], "expand": 2.0, "false_cover": -1.0}, curve[1]])["expand"] == 2.0  # takes less along
     assert best([{**curve[1], "feasible": False}, curve[0]]) == curve[0]
+
+
+def test_the_safest_of_points_that_are_not_told_apart() -> None:
+    point = {"feasible": True, "plates": 100, "coverage": 0.9, "missed_of_all": 0.1}  # a standard error of .03
+    near, far = {**point, "coverage": 0.88, "missed_of_all": 0.05}, {**point, "coverage": 0.8, "missed_of_all": 0.0}
+    assert safest([point, near, far]) == near
+    assert safest([{**point, "feasible": False}, far]) == far
+    assert safest([{**point, "feasible": False}, {**near, "feasible": False}])["missed_of_all"] == 0.05
 
 
 def test_plates_of_which_only_a_box_is_known_are_set_aside() -> None:
