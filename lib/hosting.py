@@ -48,7 +48,10 @@ def listen(host: str, port: int) -> socket.socket:
     """
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        return socket.create_server((host, port), family=family, backlog=256)
+        listening = socket.create_server((host, port), family=family, backlog=256)
+        # its connections inherit it; asyncio leaves it out for such a socket, and answers wait 40 ms for an ACK
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return listening
     except (OSError, OverflowError) as error:
         told = getattr(error, "strerror", None) or error
         raise PlatesError(f"{host}:{port}: cannot be listened on ({told}); choose another --host or --port.") from error

@@ -795,3 +795,11 @@ def test_the_service_is_what_its_description_says(
         case.call_and_validate(excluded_checks=[fits, fits_not] if form else [fits], timeout=5)
 
     check()
+
+
+def test_no_answer_waits_for_an_acknowledgement() -> None:
+    """Nagle's algorithm holds back the second part of an answer, some 40 ms on a connection that is kept."""
+    with hosting.listen("127.0.0.1", 0) as listening, socket.create_connection(listening.getsockname()):
+        accepted, _ = listening.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
