@@ -51,7 +51,7 @@ def stages(taken: Mapping[int, Mapping[str, np.ndarray]], data: str) -> Image:
         one.annotate(f"  {1000 / whole:.0f} frames a second", (max(whole, start), number), va="center", fontsize=8)
     one.set_yticks(range(len(taken)), [f"{count} thread{'s' if count > 1 else ''}" for count in taken])
     one.set(xlabel="milliseconds of a frame, medians")
-    one.margins(x=0.2)
+    one.margins(x=0.35)  # room for what is said behind the bars
     one.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
     return show(figure, data, "09_stages")
 
