@@ -75,7 +75,7 @@ def url(network: Moody) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def asking(url: str) -> Iterator[httpx.Client]:
     limits = httpx.Limits(max_connections=20)
-    with httpx.Client(base_url=url, timeout=20, limits=limits) as made:
+    with httpx.Client(base_url=url, timeout=60, limits=limits) as made:
         yield made
 
 
@@ -509,16 +509,19 @@ def test_one_byte_at_a_time_ends_in_408(client: httpx.Client, url: str) -> None:
         head = f"POST /conceal HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\nContent-Length: {len(data)}\r\n\r\n"
         slow.sendall(head.encode())
         slow.settimeout(0.1)
-        start, answer = time.monotonic(), b""
+        end, answer = time.monotonic() + 60, b""
         for byte in data:
             slow.sendall(bytes([byte]))
             try:
                 answer = slow.recv(4096)
                 break
             except TimeoutError:
-                assert time.monotonic() < start + 10
+                assert time.monotonic() < end
+        slow.settimeout(60)
+        while not answer.endswith(b"}") and (part := slow.recv(4096)):  # head and sentence may come apart
+            answer += part
     assert answer.startswith(b"HTTP/1.1 408 ") and b"did not arrive within 1 seconds" in answer
-    assert counter(client, "plates_held_bytes") == 0
+    until(lambda: counter(client, "plates_held_bytes") == 0)
 
 
 def test_connections_that_stand_still_are_ended(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -531,7 +534,7 @@ def test_connections_that_stand_still_are_ended(url: str, monkeypatch: pytest.Mo
         (head, b"HTTP/1.1 413 ", b"the rest, never whole"),
     ):
         with socket.create_connection(address(url)) as still:
-            still.settimeout(10)
+            still.settimeout(60)
             still.sendall(first)
             assert not answer or still.recv(4096).startswith(answer)
             still.sendall(then)
@@ -615,7 +618,7 @@ def test_the_token_opens(guarded: str) -> None:
         assert stranger.get("/health").json()["token"] is True and stranger.get("/").status_code == 200
     with connect(guarded.replace("http", "ws") + "/stream", additional_headers=headers) as camera:
         camera.send(saved(street(), "PNG"))
-        assert magenta_left(camera.recv(timeout=10)) == 0
+        assert magenta_left(camera.recv(timeout=60)) == 0
 
 
 def test_a_token_is_read_from_a_file(tmp_path: Path) -> None:
@@ -644,14 +647,14 @@ def stream(url: str, query: str = ""):
 def test_a_stream_remembers_what_it_saw(url: str, network: Moody) -> None:
     with stream(url) as camera:
         camera.send(saved(street(), "PNG"))
-        assert magenta_left(camera.recv(timeout=10)) == 0
+        assert magenta_left(camera.recv(timeout=60)) == 0
         blind = street((0, 120, 0))  # the plate is there, and the network misses it
         camera.send(saved(blind, "PNG"))
-        rgb = np.asarray(Image.open(BytesIO(camera.recv(timeout=10))))
+        rgb = np.asarray(Image.open(BytesIO(camera.recv(timeout=60))))
         assert (rgb[16:26, 20:50] == round(FILL * 255)).all()
     with stream(url) as other:  # another camera saw nothing of it
         other.send(saved(blind, "PNG"))
-        assert np.array_equal(np.asarray(Image.open(BytesIO(other.recv(timeout=10)))), blind)
+        assert np.array_equal(np.asarray(Image.open(BytesIO(other.recv(timeout=60)))), blind)
 
 
 def test_frames_of_a_stream_come_back_in_order_and_errors_do_not_end_it(url: str, network: Moody) -> None:
@@ -662,13 +665,13 @@ def test_frames_of_a_stream_come_back_in_order_and_errors_do_not_end_it(url: str
         camera.send("text")
         camera.send(saved(shades[1], "WEBP", lossless=True))
         network.error = None
-        answers = [camera.recv(timeout=10) for _ in range(4)]
+        answers = [camera.recv(timeout=60) for _ in range(4)]
         network.error = RuntimeError("broken")
         camera.send(saved(shades[2], "PNG"))
-        answers.append(camera.recv(timeout=10))
+        answers.append(camera.recv(timeout=60))
         network.error = None
         camera.send(saved(shades[2], "JPEG"))
-        answers.append(camera.recv(timeout=10))
+        answers.append(camera.recv(timeout=60))
     assert [Image.open(BytesIO(answers[at])).format for at in (0, 3, 5)] == ["PNG", "WEBP", "JPEG"]
     assert np.array_equal(np.asarray(Image.open(BytesIO(answers[3]))), shades[1])
     told = [json.loads(answers[at])["error"] for at in (1, 2, 4)]
@@ -701,11 +704,11 @@ def test_a_frame_too_large_or_silence_ends_a_stream(url: str, monkeypatch: pytes
     with stream(url) as camera:
         camera.send(b"\0" * (LIMITS.frame + 1))
         with pytest.raises(ConnectionClosed) as closed:
-            camera.recv(timeout=10)
+            camera.recv(timeout=60)
     assert closed.value.rcvd.code == 1009
     monkeypatch.setattr(lib.streams, "SILENCE", 0.2)
     with stream(url) as camera, pytest.raises(ConnectionClosed) as closed:
-        camera.recv(timeout=10)
+        camera.recv(timeout=60)
     assert closed.value.rcvd.code == 1008
 
 
