@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lib.platenet import ConvNorm, Residual
+from lib.platenet import ConvNorm, Residual, each_scale
 
 SIDE = 100  # pixels of the square crop (the blog)
 START = ((0.15, 0.25), (0.85, 0.25), (0.85, 0.75), (0.15, 0.75))  # where corners are looked for at first
@@ -69,11 +69,7 @@ class SmallLandmarks(nn.Module):
 
     def votes(self, crops: Tensor) -> tuple[Tensor, Tensor]:
         """Where each place supposes each corner, ``(B, 4, 2, 625)``, and how sure it is, logits ``(B, 4, 625)``."""
-        x = self.stem(_centred(crops))
-        scales = []
-        for stage in self.stages:
-            x = stage(x)
-            scales.append(x)
+        scales = each_scale(self.stem(_centred(crops)), self.stages)
         summed = self.lateral[-1](scales[-1])
         for scale, lateral in zip(scales[-2::-1], self.lateral[-2::-1], strict=True):
             summed = lateral(scale) + F.interpolate(summed, size=scale.shape[-2:], mode="nearest")

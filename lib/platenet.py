@@ -6,6 +6,8 @@ one head at an eighth answers for its 2x2 quarter-size pixels at once (Shi et al
 convolutions, since depthwise ones train slower on a processor than they save.
 """
 
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -32,6 +34,15 @@ class Residual(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """``(B, C, H, W)`` to the same shape."""
         return F.relu(x + self.change(x))
+
+
+def each_scale(x: Tensor, stages: Iterable[nn.Module]) -> list[Tensor]:
+    """What each stage makes of the one before it, ``x`` for the first: the finest scale first."""
+    scales = []
+    for stage in stages:
+        x = stage(x)
+        scales.append(x)
+    return scales
 
 
 class PlateNet(nn.Module):
@@ -69,11 +80,8 @@ class PlateNet(nn.Module):
 
     def coarse(self, pictures: Tensor) -> Tensor:
         """The log-odds of plate ``(B, 1, H/4, W/4)`` of pictures ``(B, 3, H, W)``, H and W multiples of `STRIDE`."""
-        x = self.stem((pictures - 0.45) / 0.25)  # about the mean and spread of photographs' pixels
-        scales = []
-        for stage in self.stages:
-            x = stage(x)
-            scales.append(x)
+        # about the mean and spread of photographs' pixels
+        scales = each_scale(self.stem((pictures - 0.45) / 0.25), self.stages)
         summed = self.lateral[-1](scales[-1])
         for scale, lateral in zip(scales[-2::-1], self.lateral[-2::-1], strict=True):
             summed = lateral(scale) + F.interpolate(summed, scale_factor=2.0, mode="nearest")

@@ -37,7 +37,7 @@ def strengths(cells: Cells, data: str) -> Image:
         x, y = [cell["strength"] for cell in own], [cell["recovered"] for cell in own]
         left.errorbar(x, y, _error(own), fmt=line, color=colour, capsize=3, ms=5, label=label)
     _limits(left)
-    left.axvline(redact.BLOCK, color="0.4", linewidth=6, alpha=0.4, label="`redact` averages this length or more")
+    left.axvline(redact.BLOCK, color="0.4", linewidth=6, alpha=0.4, label="`redact`: this or more")
     ticks = sorted({cell["strength"] for cell in cells if cell["strength"] is not None} | {redact.BLOCK})
     left.set_xscale("log")
     left.set_xticks(ticks, [f"{tick:g}" for tick in ticks], fontsize=8)

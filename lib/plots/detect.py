@@ -46,7 +46,7 @@ def accuracy_against_time(finds: Sequence[Finds], times: Mapping[str, np.ndarray
         one.set_title(title, fontsize=9)
         one.xaxis.set_major_formatter("{x:g}")
         one.xaxis.set_minor_formatter(NullFormatter())
-    made[0, 1].legend(fontsize=8, loc="lower right")
+    made[0, 1].legend(fontsize=8, loc="center right")
     return show(figure, data, "08_accuracy_time")
 
 
