@@ -10,6 +10,7 @@ from torch import nn
 
 from lib.landmarks import SIDE
 from lib.portable import as_portable
+from lib.regions import corners_of
 from lib.transforms import GREY, to_input
 
 EXPAND = 1.3  # the crop's sides, in sides of the box: the blog expands it, since a detector may cut the plate
@@ -41,9 +42,7 @@ class Window(NamedTuple):
     @property
     def outline(self) -> np.ndarray:
         """Its four corners, clockwise from the top left, float64 ``(4, 2)``."""
-        return np.array(
-            [(self.left, self.top), (self.right, self.top), (self.right, self.bottom), (self.left, self.bottom)], float
-        )
+        return corners_of((self.left, self.top, self.right, self.bottom))
 
     def cut(self, rgb: np.ndarray) -> np.ndarray:
         """The window's pixels squashed to ``(SIDE, SIDE, 3)``; grey where it reaches over the picture's border."""

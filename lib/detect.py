@@ -19,6 +19,7 @@ from lib.evaluate import FINER, choose_operating_point, evaluate
 from lib.finds import OVERLAP, overlaps
 from lib.platefree import free_crops
 from lib.quads import CORNERS, POINT, Find, QuadSegmenter, RegionBoxes
+from lib.regions import corners_of
 from lib.shipping import PLATE_FREE, write_sums
 from lib.training import Run
 
@@ -193,11 +194,6 @@ def corner_errors(
             if len(share) and share.max() >= OVERLAP:
                 at = int(share.argmax())
                 told["found"].append(corner_error(quads[at][None], outline[None])[0])
-                told["box"].append(corner_error(_square(boxes[at])[None], outline[None])[0])
+                told["box"].append(corner_error(corners_of(boxes[at])[None], outline[None])[0])
                 told["picture"].append(number)
     return {key: np.array(values, float) for key, values in told.items()}
-
-
-def _square(box: np.ndarray) -> np.ndarray:
-    left, top, right, bottom = box[:4]
-    return np.array([(left, top), (right, top), (right, bottom), (left, bottom)], np.float64)

@@ -17,7 +17,7 @@ from lib.detection import Detector
 from lib.engine import Segmenter
 from lib.metrics import COVERED, SMALL
 from lib.quads import Find, RegionBoxes
-from lib.regions import PlateTruth
+from lib.regions import PlateTruth, corners_of
 
 OVERLAP = 0.5  # intersection over union from which a box is a find
 OVERLAPS = tuple(np.arange(0.5, 0.96, 0.05).round(2).tolist())  # COCO's ten
@@ -83,7 +83,7 @@ class Finds:
         for number, (boxes, plates) in enumerate(zip(self.found, self.truths, strict=True)):
             sure = boxes[boxes[:, 4] >= self.least]
             for plate in plates:
-                over = overlaps(sure, corners_of(plate.bbox)) >= OVERLAP
+                over = overlaps(sure, ends_of(plate.bbox)) >= OVERLAP
                 if not plate.iscrowd and over.any():
                     counts[number] += 1
                     cut[number] += inside(plate.outline, sure[over.argmax()]) < COVERED
@@ -105,9 +105,7 @@ def overlaps(boxes: np.ndarray, box: Sequence[float]) -> np.ndarray:
 
 def inside(outline: np.ndarray, box: Sequence[float]) -> float:
     """The share of a convex outline's ``(4, 2)`` area that lies in a box: left, top, right, bottom."""
-    left, top, right, bottom = (float(each) for each in box[:4])
-    square = np.array([(left, top), (right, top), (right, bottom), (left, bottom)], np.float32)
-    shared, _ = cv2.intersectConvexConvex(outline.astype(np.float32), square)
+    shared, _ = cv2.intersectConvexConvex(outline.astype(np.float32), corners_of(box).astype(np.float32))
     return float(shared) / max(cv2.contourArea(outline.astype(np.float32)), 1e-9)
 
 
@@ -116,12 +114,12 @@ def found_plates(boxes: np.ndarray, plates: Sequence[PlateTruth]) -> np.ndarray:
     told = []
     for plate in plates:
         if not plate.iscrowd:
-            share = overlaps(boxes, corners_of(plate.bbox))
+            share = overlaps(boxes, ends_of(plate.bbox))
             told.append(len(share) > 0 and share.max() >= OVERLAP)
     return np.array(told, bool)
 
 
-def corners_of(bbox: Sequence[float]) -> tuple[float, float, float, float]:
+def ends_of(bbox: Sequence[float]) -> tuple[float, float, float, float]:
     """A box x, y, width, height as left, top, right, bottom."""
     x, y, w, h = bbox
     return x, y, x + w, y + h
@@ -158,7 +156,7 @@ def choose_least(finds: Finds, false: float = FALSE) -> float:
     """The least confidence at which boxes that overlap no plate by half are at most ``false`` a picture on average."""
     wrong = []
     for boxes, plates in zip(finds.found, finds.truths, strict=True):
-        real = [corners_of(plate.bbox) for plate in plates]  # what is to be ignored is not wrong either
+        real = [ends_of(plate.bbox) for plate in plates]  # what is to be ignored is not wrong either
         best = np.max([overlaps(boxes, box) for box in real], axis=0) if real else np.zeros(len(boxes))
         wrong.append(boxes[best < OVERLAP, 4])
     scores = np.sort(np.concatenate(wrong))[::-1]

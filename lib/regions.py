@@ -5,11 +5,18 @@ owns its left and top border). A region that holds no pixel's centre is the one 
 plate never vanishes. Only the part within the picture counts.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil, floor
 from typing import NamedTuple
 
 import numpy as np
+
+
+def corners_of(box: Sequence[float]) -> np.ndarray:
+    """The four corners of a box left, top, right, bottom (more columns are ignored), clockwise, float64 ``(4, 2)``."""
+    left, top, right, bottom = (float(each) for each in box[:4])
+    return np.array([(left, top), (right, top), (right, bottom), (left, bottom)])
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +39,7 @@ class PlateTruth:
     def box(self) -> np.ndarray:
         """The box's four corners, float64 (4, 2), clockwise from the top left."""
         x, y, w, h = self.bbox
-        return np.array([(x, y), (x + w, y), (x + w, y + h), (x, y + h)], dtype=np.float64)
+        return corners_of((x, y, x + w, y + h))
 
     @property
     def outline(self) -> np.ndarray:

@@ -13,7 +13,7 @@ from lib.engine import save_checkpoint
 from lib.finds import (
     Finds,
     choose_least,
-    corners_of,
+    ends_of,
     finder,
     found_plates,
     frame_call,
@@ -39,7 +39,7 @@ def boxes(*rows: tuple[float, ...]) -> np.ndarray:
 
 def test_overlaps_and_shares_by_hand() -> None:
     found = boxes((10, 10, 50, 20, 1), (30, 10, 70, 20, 1), (90, 90, 95, 95, 1))
-    assert overlaps(found, corners_of(PLATE.bbox)).tolist() == pytest.approx([1, 200 / 600, 0])
+    assert overlaps(found, ends_of(PLATE.bbox)).tolist() == pytest.approx([1, 200 / 600, 0])
     assert inside(PLATE.outline, (10, 10, 30, 20)) == pytest.approx(0.5)
     turned = np.array([[0, 5], [5, 0], [10, 5], [5, 10]], float)
     assert inside(turned, (0, 0, 5, 10)) == pytest.approx(0.5) and inside(turned, (20, 0, 30, 10)) == 0

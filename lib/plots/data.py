@@ -15,6 +15,7 @@ from lib.data import plates_of
 from lib.metrics import SMALL
 from lib.pictures import Pictures
 from lib.plots import style
+from lib.regions import corners_of
 from lib.transforms import SIDE, Augment, full_frame
 
 BLOCKS = (6, 36, 216)  # input pixels per cell after one, two, three blocks of stride 3 and pool 2
@@ -168,8 +169,8 @@ def crops(pictures: Pictures, data: str, count: int = 5, name: str = "") -> Show
     figure, axes = style.panels(len(inputs), count + 1, width=10, aspect=1.0, titles=titles)
     for place, picture, plates in zip(axes, inputs, boxes, strict=True):
         place.imshow(picture.permute(1, 2, 0).numpy(), extent=(0, 1, 1, 0), interpolation="antialiased")
-        for left, top, right, bottom in plates[(plates[:, 2:] > plates[:, :2]).all(-1)].tolist():
-            _outline(place, np.array([(left, top), (right, top), (right, bottom), (left, bottom)]), style.YELLOW)
+        for box in plates[(plates[:, 2:] > plates[:, :2]).all(-1)].tolist():
+            _outline(place, corners_of(box), style.YELLOW)
     return style.show(figure, data, name, photographs=True)
 
 

@@ -10,6 +10,7 @@ from matplotlib.ticker import NullFormatter, PercentFormatter
 
 from lib.finds import Finds
 from lib.plots.style import BLUE, CYCLE, ORANGE, RED, YELLOW, axes, panels, show
+from lib.regions import corners_of
 
 MARKS = "osD^vP"
 LINES = ("-", "--", "-.", ":")
@@ -84,8 +85,7 @@ def boxes_and_corners(
         half = max(right - left, (bottom - top) / 0.6) * 0.9
         x, y = (left + right) / 2, (top + bottom) / 2
         one.imshow(rgb, interpolation="antialiased", extent=(0, rgb.shape[1], rgb.shape[0], 0))
-        square = np.array([(left, top), (right, top), (right, bottom), (left, bottom)])
-        for outline, colour in ((square, YELLOW), (quad, RED)):
+        for outline, colour in ((corners_of(box), YELLOW), (quad, RED)):
             for width, ink in ((3.2, "black"), (1.8, colour)):
                 one.add_patch(Polygon(outline, closed=True, fill=False, edgecolor=ink, linewidth=width))
         one.set(xlim=(x - half, x + half), ylim=(y + 0.6 * half, y - 0.6 * half))
