@@ -14,17 +14,17 @@ EQUALLY = 0.1  # of coverage: sources that differ by no more are served equally 
 BLOG = tuple(key for key in CLAIMS if key.startswith("blog-"))
 
 
-def trade_verdict(quicker: float, gap: Interval, best: float) -> str:
+def trade_verdict(quicker: float, gap: Interval, worse: float) -> str:
     """Whether SSD is faster than Faster R-CNN and less accurate.
 
     Args:
         quicker: time of Faster R-CNN over that of SSD.
         gap: interval of Faster R-CNN's average precision minus SSD's.
-        best: the better average precision; below `TRAINED` neither has learned enough to be compared.
+        worse: the lesser average precision; below `TRAINED` that one has not learned enough to be compared.
     """
     if quicker <= 1:
         return "does not hold"
-    if best < TRAINED:
+    if worse < TRAINED:
         return "cannot be told here"
     return "holds" if gap[0] > 0 else "holds in part" if gap[1] >= 0 else "does not hold"
 

@@ -41,8 +41,11 @@ class Detector:
         self.device = next(network.parameters()).device
 
     @classmethod
-    def load(cls, path: Path, side: int = LONGEST) -> "Detector":
+    def load(cls, path: Path, side: int | None = None) -> "Detector":
         """The detector of a checkpoint, looking at squares of ``side`` pixels, onto `lib.settings.device`.
+
+        Args:
+            side: None for the longer side that its training crops were taken from.
 
         Raises:
             PlatesError: see `lib.engine.load_checkpoint`; or it holds no detector.
@@ -50,6 +53,7 @@ class Detector:
         network, card = load_checkpoint(path)
         if card["model"] not in KINDS:
             raise PlatesError(f"{path}: holds {card['model']}, no detector; name one of {', '.join(KINDS)}.")
+        side = side or card.get("recipe", {}).get("crop", {}).get("longest", LONGEST)
         return cls(look_at(network, side).to(device()), side)
 
     @torch.inference_mode()

@@ -9,7 +9,7 @@ from lib.plots import detect_verdicts as verdicts
 
 
 @pytest.mark.parametrize(
-    ("quicker", "gap", "best", "told"),
+    ("quicker", "gap", "worse", "told"),
     [
         (3.0, (0.01, 0.2), 0.6, "holds"),
         (3.0, (-0.1, 0.1), 0.6, "holds in part"),
@@ -18,8 +18,8 @@ from lib.plots import detect_verdicts as verdicts
         (3.0, (0.01, 0.02), 0.1, "cannot be told here"),
     ],
 )
-def test_faster_and_less_accurate(quicker: float, gap: tuple[float, float], best: float, told: str) -> None:
-    assert trade_verdict(quicker, gap, best) == told
+def test_faster_and_less_accurate(quicker: float, gap: tuple[float, float], worse: float, told: str) -> None:
+    assert trade_verdict(quicker, gap, worse) == told
 
 
 def test_gains_costs_and_cameras() -> None:

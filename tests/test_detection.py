@@ -11,6 +11,7 @@ import torch
 from test_compact import gallery
 from torch import nn
 from torchvision.models.detection.image_list import ImageList
+from torchvision.ops import box_iou
 
 import lib.detection
 import lib.engine
@@ -47,6 +48,17 @@ def test_a_far_plate_has_an_anchor_of_its_size() -> None:
     overlap = torch.minimum(sizes, torch.tensor([24.0, 8.0])).prod(1)
     best = (overlap / (sizes.prod(1) + 24 * 8 - overlap)).max()
     assert best > 0.8 > 24 * 8 / (0.2 * 320) ** 2  # what lies within an anchor of a fifth overlaps it by its area
+
+
+def test_wherever_a_plate_lies_several_anchors_learn_from_it() -> None:
+    """Plates 39 to 97 pixels wide, half as high, as half of the photographs' are, in 200 places of a crop."""
+    made, rng = detector("ssdlite", 192).eval(), np.random.default_rng(0)
+    size = rng.uniform(39, 97, (200, 1)) * [1.0, 0.5]
+    first = rng.uniform(0, 192 - size)
+    boxes = torch.tensor(np.hstack([first, first + size]), dtype=torch.float32)
+    overlap = box_iou(boxes, anchors_of(made, 192))
+    learning = torch.stack([(made.proposal_matcher(plate[None]) >= 0).sum() for plate in overlap])
+    assert learning.min() >= 4 and learning.median() >= 8  # at an overlap of .5: one and three
 
 
 def anchors_of(network: nn.Module, side: int) -> torch.Tensor:
@@ -111,8 +123,10 @@ def test_it_learns_and_is_loaded_without_a_server() -> None:
     losses = [row["loss"] for row in run.history[1:]]
     assert sum(losses[-3:]) < 0.7 * sum(losses[:3])
     assert run.history[-1]["validation_loss"] < run.history[0]["validation_loss"]
-    model, card = load_checkpoint(run.folder / "best.safetensors")
+    best = run.folder / "best.safetensors"
+    model, card = load_checkpoint(best)
     assert card["options"] == {"side": 96} and model.side == 96
+    assert [Detector.load(best, side).side for side in (None, 64)] == [PLAIN.longest, 64]  # and not 640
     assert fit_or_load("tiny", RECIPE, train, validation, "magenta plates", trainer=DetectorTrainer).loaded
 
 

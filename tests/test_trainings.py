@@ -35,7 +35,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list:
     for module in (lib.corner_training, lib.detection, lib.training):
         monkeypatch.setattr(module, "device", lambda: torch.device("cpu"))
     monkeypatch.setattr(lib.training, "RUNS", tmp_path / "runs")
-    monkeypatch.setattr(trainings, "DETECTOR_SIDE", 96)
+    monkeypatch.setattr(trainings, "DETECTOR_CROP", Crop(side=96, longest=128))
     drawn = plates()
 
     def load(name: str | None = None, sizes: dict | None = None) -> dict:
