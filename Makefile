@@ -6,7 +6,7 @@ BIN := .venv/bin
 NBVAL := --nbval-lax --nbval-current-env --nbval-cell-timeout=900
 
 .DEFAULT_GOAL := help
-.PHONY: help .venv run full publish test mutate lab lint clean
+.PHONY: help .venv run full publish test weights mutate lab lint clean
 
 help:  ## list the commands
 	@grep -hE '^[a-z.]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-8s  %s\n", $$1, $$2 }'
@@ -38,6 +38,9 @@ publish: .venv  ## the only command that writes into notebooks/ and figures/
 # Tests first, then the notebooks, always on the scenes: the same result on every machine.
 test: .venv  ## unit tests, then every notebook under nbval
 	PLATES_DATA=scenes PLATES_FAST=1 PLATES_PUBLISH=0 $(BIN)/python -m pytest tests notebooks $(NBVAL) $(PYTESTFLAGS)
+
+weights: .venv  ## the weights in the repository against their card, on the photographs they were made with
+	$(BIN)/python -m pytest tests/photographs.py $(PYTESTFLAGS)
 
 mutate: .venv  ## 20,000 mutated inputs each to decoder, service and film reader: three quarters of an hour
 	PLATES_EXAMPLES=$${PLATES_EXAMPLES:-20000} $(BIN)/python -m pytest tests/test_images.py tests/test_service.py \

@@ -12,6 +12,7 @@ from datasets import DatasetDict
 from lib.answers import quantise
 from lib.compact import CompactRecipe, CompactTrainer
 from lib.conceal import Concealer
+from lib.crops import Crop
 from lib.data import describe, load_plates
 from lib.engine import SUMS, Segmenter, load_checkpoint, save_checkpoint
 from lib.evaluate import FINER, choose_operating_point
@@ -28,9 +29,9 @@ PLATE_FREE = 300  # parts of validation photographs without a plate that the ope
 CALIBRATION = 60  # training pictures that the ranges of the int8 form are measured on
 SHIPPED = WEIGHTS / "platenet.safetensors"
 
-# What the profiles change: how many pictures and passes, never how.
+# What the profiles change: how many pictures and passes, and how large the crops are; never how.
 PRESETS: dict[str, dict[str, Any]] = {
-    "fast": {"epochs": 8, "pictures": 600, "batch": 16},
+    "fast": {"epochs": 8, "pictures": 600, "batch": 16, "crop": Crop(side=224)},
     "full": {"epochs": 75},
 }
 # After it has learned what a plate is: closer, with more that is none, and asked for every cell.

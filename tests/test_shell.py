@@ -140,8 +140,6 @@ def test_ci_uses_the_photographs_that_lie_beside(tmp_path: Path, beside: bool) -
     """.ci/run with a make that only writes down what it was asked: which data, which notebooks, and no stdin."""
     repository = tmp_path / "main"
     (repository / ".ci").mkdir(parents=True)
-    (repository / "notebooks").mkdir()
-    (repository / "notebooks" / "01_data.ipynb").touch()
     shutil.copy(ROOT / ".ci" / "run", repository / ".ci")
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "make").write_text('#!/bin/sh\necho "asked: $* on ${PLATES_DATA:-nothing} $(wc -c)"\n')
@@ -155,8 +153,9 @@ def test_ci_uses_the_photographs_that_lie_beside(tmp_path: Path, beside: bool) -
     )
     asked = re.findall(r"^asked: (.*?) *0$", done.stdout, re.MULTILINE)
     assert asked[:3] == [f"{target} on nothing" for target in (".venv", "lint", "test")]
-    assert asked[3:] == ["run NOTEBOOKS=notebooks/01_data.ipynb on ../shared/data/plates"] * beside
-    assert "notebooks/02_baseline.ipynb is not there: skipped" in done.stdout
+    wanted = [f"{what} on ../shared/data/plates" for what in ("run NOTEBOOKS=notebooks/01_data.ipynb", "weights")]
+    assert asked[3:] == wanted * beside
+    assert ("no real photographs beside the repository: skipped" in done.stdout) != beside
 
 
 def test_ci_stops_at_the_first_failure(tmp_path: Path) -> None:

@@ -1,0 +1,18 @@
+"""What needs real photographs: `make weights` runs it on those of PLATES_DATA, and CI where they lie beside it."""
+
+import pytest
+
+from lib.conceal import Concealer
+from lib.data import load_plates
+from lib.engine import read_card
+from lib.evaluate import evaluate
+from lib.settings import WEIGHTS
+
+
+def test_the_weights_do_on_validation_what_their_card_says() -> None:
+    """Two in a hundred apart at most: processors round 8-bit arithmetic differently."""
+    told = evaluate(load_plates()["validation"], Concealer.load(), progress=False).summary()
+    card = read_card(WEIGHTS / "platenet.safetensors")["operating_point"]
+    assert (told["images"], told["plates"]) == (card["images"], card["plates"])
+    for key in ("coverage", "missed", "stray_cover", "false_cover"):
+        assert told[key] == pytest.approx(card[key], abs=0.02), key
