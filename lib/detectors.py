@@ -20,7 +20,7 @@ STARTS = ("coco", "imagenet", "none")
 # whatever its side, for the finest of the grids; each coarser one has them twice as large.
 ANCHORS = ((14, 7), (22, 9), (32, 20), (36, 12), (50, 32), (52, 18))
 # Overlap from which an anchor learns a plate's box. At torchvision's .5 three do, and a network that starts from
-# nothing answered alike everywhere after 738 steps of 16; at .35 eleven do, and 250 steps told plates apart.
+# nothing answered alike everywhere after 738 steps of 16; at .35 eleven do, and after as many it found plates.
 MATCHED = 0.35
 HIGH_TO_WIDE = (0.25, 0.5, 1.0)  # the same for Faster R-CNN, which says it the other way round
 FPN_SIZES = (12, 24, 48, 96, 192)  # pixels
@@ -31,7 +31,7 @@ FEW = {
     "rpn_pre_nms_top_n_train": 300,
     "rpn_post_nms_top_n_train": 150,
     "box_score_thresh": 0.005,
-    "rpn_fg_iou_thresh": 0.5,  # its .7 leaves a proposal one anchor or two, for the same reason as `MATCHED`
+    "rpn_fg_iou_thresh": 0.5,  # its .7 leaves few anchors to learn from, see `MATCHED`
 }
 
 

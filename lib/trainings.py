@@ -31,7 +31,7 @@ LANDMARKS = ("landmarks", "small_landmarks")
 # Of detectors: small crops show more plates for the same work, and with this longer side, with which whole pictures are
 # looked at too, half of the photographs' plates are 39 to 97 pixels wide.
 DETECTOR_CROP = Crop(side=192, longest=448)
-# What a processor has time for beside the recipes' own: an hour for a detector. In the fast profile less (`FAST`).
+# What a processor has time for beside the recipes' own, detectors most of an hour. In the fast profile less (`FAST`).
 OWN: dict[str, dict[str, Any]] = {
     "ssdlite": {"epochs": 9, "batch": 16},
     "faster_mobile": {"epochs": 2, "batch": 8, "learning_rate": 4e-4},  # 1e-3 runs away now and then
