@@ -1,5 +1,6 @@
 """PlateNet as it is shipped: trained on photographs and rendered scenes, its point chosen, its weights put in place."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from hashlib import sha256
@@ -31,7 +32,7 @@ SHIPPED = WEIGHTS / "platenet.safetensors"
 
 # What the profiles change: how many pictures and passes, and how large the crops are; never how.
 PRESETS: dict[str, dict[str, Any]] = {
-    "fast": {"epochs": 8, "pictures": 600, "batch": 16, "crop": Crop(side=224)},
+    "fast": {"epochs": 6, "pictures": 600, "batch": 16, "crop": Crop(side=224)},
     "full": {"epochs": 75},
 }
 # After it has learned what a plate is: closer, with more that is none, and asked for every cell.
@@ -112,17 +113,31 @@ def choose_point(run: Run, plates: DatasetDict) -> dict[str, float]:
     return point
 
 
-def ship(run: Run, point: dict[str, float], plates: DatasetDict, path: Path = SHIPPED) -> Path:
+def shipped(path: Path | None = None) -> Run:
+    """The shipped network as the run that it is the end of; its card's ``before`` are the cards of earlier stages.
+
+    Raises:
+        PlatesError: see `lib.engine.load_checkpoint`.
+    """
+    path = path or SHIPPED
+    return Run(*load_checkpoint(path), path.parent, loaded=True)
+
+
+def ship(
+    run: Run, point: dict[str, float], plates: DatasetDict, path: Path = SHIPPED, before: Sequence[dict[str, Any]] = ()
+) -> Path:
     """Put a run's weights in place, in half precision, with a card that holds all but the log of every step.
 
+    ``before`` are the cards of the stages that it began from, which the card is to hold too.
     Beside them their int8 form, ``.onnx``, its ranges measured on training pictures; and the SHA-256 of all weights
     there, compared when they are loaded.
 
     Raises:
         PlatesError: see `lib.answers.quantise`.
     """
-    card = {key: value for key, value in run.card.items() if key != "log"} | {"epoch": run.card["best_epoch"]}
-    save_checkpoint(path, run.model, {**card, "operating_point": point}, half=True)
+    card, *earlier = ({k: v for k, v in each.items() if k != "log"} for each in (run.card, *before))
+    card |= {"epoch": card["best_epoch"], "operating_point": point, "before": earlier}
+    save_checkpoint(path, run.model, card, half=True)
     model, _ = load_checkpoint(path)  # as others will: rounded to half precision
     split = plates["train"]
     chosen = np.linspace(0, len(split) - 1, min(CALIBRATION, len(split))).astype(int)

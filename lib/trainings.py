@@ -127,12 +127,13 @@ def train_part(model: str, plates: DatasetDict, scenes: int = 0, name: str | Non
 
 def _platenet(options: argparse.Namespace) -> None:
     plates, wanted = load_plates(), compact_recipe(options.preset, **_changes(options))
-    _, run = train_stages(options.name or "platenet", wanted, plates, options.scenes)
+    first, run = train_stages(options.name or "platenet", wanted, plates, options.scenes)
     if processes.rank() == 0:
         print(run.say())
         point = choose_point(run, plates)
         print(", ".join(f"{key} {value}" for key, value in point.items()))
-        print(f"weights in {ship(run, point, plates) if options.ship else run.folder / 'best.safetensors'}")
+        best = run.folder / "best.safetensors"
+        print(f"weights in {ship(run, point, plates, before=[first.card]) if options.ship else best}")
 
 
 def _of_the_paper(options: argparse.Namespace) -> None:

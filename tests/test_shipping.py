@@ -20,7 +20,7 @@ from lib.crops import Crop
 from lib.data import load_plates
 from lib.engine import Segmenter, find_weights, read_card
 from lib.settings import PlatesError
-from lib.shipping import choose_point, compact_recipe, ship, train_compact, train_stages
+from lib.shipping import choose_point, compact_recipe, ship, shipped, train_compact, train_stages
 
 OPTIONS = {"stem": [4, 6], "channels": [8, 8, 8], "depth": [1, 1, 1], "neck": 8}
 
@@ -64,6 +64,18 @@ def test_trained_shipped_found_and_used(plates: DatasetDict, tmp_path: Path) -> 
     assert abs(shipped(rgb) - Segmenter(run.model, "whole")(rgb)).mean() < 0.02
     mask = Concealer.load().mask_from(shipped(rgb))
     assert mask[y : y + h, x : x + w].mean() > 0.95
+
+
+def test_what_is_shipped_tells_of_all_its_stages(plates: DatasetDict, tmp_path: Path) -> None:
+    path, point = tmp_path / "weights" / "platenet.safetensors", {"threshold": 0.5, "growth": 0.1}
+    first, run = train_stages("tiny", recipe(epochs=1), plates)
+    ship(run, point, plates, path, before=[first.card])
+    found = shipped(path)
+    assert found.loaded and found.history == run.history and choose_point(found, plates) == point
+    (before,) = found.card["before"]
+    assert before["name"] == "tiny-first" and before["history"] == first.history and "log" not in before
+    for one, other in zip(found.model.parameters(), run.model.parameters(), strict=True):
+        assert torch.equal(one, other.half().float())
 
 
 def test_weights_that_are_not_the_shipped_ones_are_refused(plates: DatasetDict, tmp_path: Path) -> None:
