@@ -6,7 +6,7 @@ the coverage where the stray cover is 0.5 % (`lib.rivals`), since thresholds of 
 
 import dataclasses
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +67,7 @@ def make_contest(trial: Trial, plates: DatasetDict, folder: Path = CONTESTS, rep
     told |= {"data": describe(plates), "photographs": len(splits["train"]), "scenes": trial.scenes}
     told |= {"without": trial.without, "seed": trial.recipe.seed}
     told |= {key: card[key] for key in ("steps", "seconds", "device", "parameters", "versions")}
-    write_json(path, told | measured(rival))
+    write_json(path, told | {"history": losses(card["history"])} | measured(rival))
     return load_contest(trial.name, folder)
 
 
@@ -115,6 +115,21 @@ def train_trial(trial: Trial, splits: DatasetDict, full: int) -> tuple[Callable[
         pictures = [Pictures.from_dataset(part) for part in (train, validation)]
         run = fit_or_load(trial.name, recipe, *pictures, describe(splits))
     return Segmenter(run.model, trial.name), run.card
+
+
+def losses(history: Iterable[Mapping[str, float]]) -> list[dict[str, float]]:
+    """The loss in training and on validation after each epoch; of a detector the sum of its terms, as it descends."""
+    kept = []
+    for row in history:
+        if "train/box_loss" in row:
+            both = ((name, sum(row[key] for key in row if key.startswith(part))) for name, part in YOLO_LOSSES.items())
+            kept.append({"epoch": int(row["epoch"])} | {name: round(value, 5) for name, value in both})
+        elif "loss" in row:  # not before the first step
+            kept.append({key: row[key] for key in ("epoch", "loss", "validation_loss")})
+    return kept
+
+
+YOLO_LOSSES = {"loss": "train/", "validation_loss": "val/"}
 
 
 def measured(rival: Rival) -> dict[str, Any]:

@@ -17,10 +17,10 @@ import lib.trainer
 import lib.training
 from lib import beyond, contests
 from lib.__main__ import main
-from lib.beyond import STEPS, TRIALS, Trial, chosen
+from lib.beyond import CROP, STEPS, TRIALS, Trial, chosen
 from lib.catalogue import CODE
 from lib.compact import CompactRecipe
-from lib.contests import load_contest, load_contests, make_contest, only_large, splits_of
+from lib.contests import load_contest, load_contests, losses, make_contest, only_large, splits_of
 from lib.crops import Crop
 from lib.data import load_plates
 from lib.metrics import Accumulator, PlateRow
@@ -69,8 +69,9 @@ def test_the_catalogue_has_what_the_figures_need() -> None:
     rows = [one for one in TRIALS.values() if one.group == "choices"]
     recipes = [json.dumps([one.told(), one.scenes]) for one in rows]
     assert len(set(recipes)) == len(recipes)
-    assert rows[-3].recipe == CompactRecipe()  # the first stage of the network as it is shipped, but for its steps
-    last, shipped = rows[-1].recipe, second(CompactRecipe())
+    # the two stages of the network as it is shipped, but for their steps and the side of their crops
+    assert rows[-3].recipe == CompactRecipe(crop=CROP)
+    last, shipped = rows[-1].recipe, second(CompactRecipe(crop=CROP))
     assert (last.crop, last.presence) == (shipped.crop, shipped.presence)
     assert next(one.name for one in chosen(["sources", "choice-paper"])) == "choice-paper"
     with pytest.raises(PlatesError, match="no trial or group is called 'everything'"):
@@ -84,6 +85,7 @@ def test_a_trial_is_trained_measured_and_kept(recipe: Any, plates: DatasetDict, 
     assert told["steps"] == 60 and told["photographs"] == 8 and told["at_point"]["plates"] == 4
     curve = [row["coverage"] for row in told["curve"]]
     assert curve == sorted(curve)  # a higher threshold covers no fewer plates
+    assert [row["epoch"] for row in told["history"]] == list(range(1, 31))
     low, high = told["equal_stray"]["interval"]
     assert low <= told["equal_stray"]["coverage"] <= high
     if recipe is COMPACT:
@@ -134,6 +136,15 @@ def test_only_large_plates_count_but_all_stray_cover() -> None:
     kept = only_large(Rival("one", {"threshold": 0.5, "growth": 0.0}, {0.5: held}, None)).sweep[0.5]
     assert [row.width for row in kept.plates] == [24.0, 80.0] and kept.pictures == held.pictures
     assert len(held.plates) == 3
+
+
+def test_losses_of_both_kinds_by_hand() -> None:
+    own = [{"epoch": 0, "validation_loss": 0.9}, {"epoch": 1, "loss": 0.5, "validation_loss": 0.7, "accuracy": 0.9}]
+    assert losses(own) == [{"epoch": 1, "loss": 0.5, "validation_loss": 0.7}]
+    train = {"train/box_loss": 1.0, "train/cls_loss": 2.0, "train/dfl_loss": 0.5}
+    val = {"val/box_loss": 1.5, "val/cls_loss": 2.5, "val/dfl_loss": 0.25}
+    yolo = {"epoch": 1.0, "time": 60.0, "metrics/mAP50(B)": 0.6} | train | val
+    assert losses([yolo]) == [{"epoch": 1, "loss": 3.5, "validation_loss": 4.25}]
 
 
 def test_a_missing_or_foreign_record_says_what_makes_it(tmp_path: Path) -> None:

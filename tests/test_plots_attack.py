@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 from IPython.display import Image
+from shown import text
 
 from lib.attack_trials import Example, interval
 from lib.conceal import Concealer
@@ -27,12 +28,6 @@ CELLS = [
     cell("blur", 72, frames=25),
     cell("pixelate", 90, places=2),
 ]
-
-
-def text(table: Any) -> list[list[str]]:
-    """A table's cells, without its heading and caption."""
-    lines = [line for line in table.data.split("\n") if line.startswith("|")]
-    return [[one.strip() for one in line.strip("|").split("|")] for line in lines[2:]]
 
 
 def test_the_worst_cell_of_each_attack_is_told() -> None:

@@ -1,31 +1,15 @@
 """Figures and tables of `10_beyond` from made-up numbers: that they show what they are given."""
 
-from typing import Any
-
 import numpy as np
 import pytest
 from IPython.display import Image
+from shown import text
 
-from lib.beyond import METHODS
 from lib.metrics import Accumulator, PictureRow, PlateRow
 from lib.models import build, parameter_count
 from lib.plots import beyond as plots
 from lib.plots import beyond_tables as tables
 from lib.rivals import Rival
-
-
-def record(name: str, label: str, coverage: float, **more: Any) -> dict[str, Any]:
-    told = {"coverage": coverage, "interval": [coverage - 0.05, coverage + 0.05]}
-    made = {
-        "name": name,
-        "label": label,
-        "equal_stray": told,
-        "equal_stray_large": told,
-        "photographs": 50,
-        "scenes": 0,
-    }
-    made |= {"seed": 0, "steps": 492, "seconds": 120.0, "data": "tiny", "device": "cpu", "without": None}
-    return made | {"at_point": {"plates": 12}} | more
 
 
 def rival(name: str, concealed: list[float], width: float = 30.0) -> Rival:
@@ -35,12 +19,6 @@ def rival(name: str, concealed: list[float], width: float = 30.0) -> Rival:
         held.plates.append(PlateRow(number, width, share, None, 10, 8))
     point = {"threshold": 0.5, "growth": 0.2, "feasible": True}
     return Rival(name, point, {0.5: held}, None)
-
-
-def text(table: Any) -> list[list[str]]:
-    """A table's cells, without its heading and caption."""
-    lines = [line for line in table.data.split("\n") if line.startswith("|")]
-    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
 
 
 def test_the_anatomy_adds_up_to_the_network() -> None:
@@ -65,15 +43,11 @@ def test_figures_are_figures() -> None:
         for i in (1, 2)
     ]
     group = {"plates": 3, "coverage": 0.5, "interval": (0.2, 0.8)}
-    labels = [*METHODS.values()]
     drawn = [
         plots.crops([(one, share, weight), (one, share * 0, weight)], "tiny"),
         plots.training([history, history], "tiny"),
         plots.maps([one], [np.zeros((32, 32))], [one], "tiny"),
         plots.by_trait({"light": {"day": group, "night": group | {"interval": None}}}, "tiny", ""),
-        plots.choices([record("a", "one", 0.3), record("b", "two", 0.5)], "tiny"),
-        plots.low_data([record("a", labels[0], 0.1), record("b", labels[1], 0.4, photographs=200)], "tiny"),
-        plots.sources([record("a", "x", 0.4, without="here")], {"here": group}, "tiny"),
     ]
     assert all(isinstance(each, Image) and len(each.data) > 1000 for each in drawn)
 
@@ -91,13 +65,10 @@ def test_coverage_and_missed_by_hand() -> None:
     assert row[4] == "0.500" and row[6] == "0.250"  # all four are large
 
 
-def test_alarms_and_records_are_told_in_full() -> None:
+def test_alarms_are_told_in_full() -> None:
     got = {"pictures": 40, "alarmed": 0.05, "interval": (0.0, 0.125), "area": 0.001}
     (row,) = text(tables.alarms({"PlateNet": {"scenes": got}}, "tiny"))
     assert row == ["PlateNet", "scenes", "40", "0.050", "0.000 to 0.125", "0.001"]
-    made = tables.records([record("a", "one", 0.25)], ["a", "b"])
-    assert text(made)[0][4:6] == ["0.250", "0.200 to 0.300"] and "not run yet: b" in made.data
-    assert "None of these 2 trainings has been run" in tables.records([], ["a", "b"]).data
 
 
 def test_a_cost_by_hand() -> None:

@@ -1,4 +1,4 @@
-"""Figures of `10_beyond`: crops and targets, a training, maps, coverage by trait, choices, little data, sources."""
+"""Figures of `10_beyond`: crops and targets, a training, maps, coverage by trait."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -6,13 +6,10 @@ from typing import Any
 import cv2
 import numpy as np
 from IPython.display import Image
-from matplotlib.axes import Axes
 
-from lib.beyond import METHODS
-from lib.plots.style import BLACK, BLUE, CYCLE, ORANGE, RED, axes, panels, show
+from lib.plots.style import BLUE, RED, axes, panels, show, span
 
 RED_SHARE = 0.55  # of the red laid over what is to be concealed
-MARKS = "osD^vP"
 
 
 def laid_over(rgb: np.ndarray, share: np.ndarray) -> np.ndarray:
@@ -74,76 +71,9 @@ def by_trait(told: Mapping[str, Mapping[Any, Mapping[str, Any]]], data: str, nam
     figure, made = axes(1, len(told), width=8.5, height=0.9 + 0.3 * max(len(groups) for groups in told.values()))
     for one, (trait, groups) in zip(made[0], told.items(), strict=True):
         for number, row in enumerate(groups.values()):
-            _span(one, number, row["coverage"], row["interval"], BLUE)
+            span(one, number, row["coverage"], row["interval"], BLUE)
         labels = [f"{group} ({row['plates']:,})" for group, row in groups.items()]
         one.set_yticks(range(len(groups)), labels, fontsize=8)
         most = max(len(groups) for groups in told.values())
         one.set(xlim=(0, 1.02), ylim=(most - 0.5, -0.5), title=trait, xlabel="coverage")
     return show(figure, data, name)
-
-
-def _span(one: Axes, at: float, value: float, interval: Sequence[float] | None, colour: str, mark: str = "o") -> None:
-    if interval is not None:
-        one.plot(interval, (at, at), "-", color=colour, linewidth=2, alpha=0.7)
-    one.plot(value, at, mark, color=colour, markersize=6)
-
-
-def choices(records: Sequence[Mapping[str, Any]], data: str) -> Image:
-    """What each choice brings, from the paper's baseline downwards: coverage at 0.5 % stray cover, all and large."""
-    figure, made = axes(width=8, height=1.0 + 0.36 * len(records))
-    one = made[0, 0]
-    for number, record in enumerate(records):
-        for key, shift, colour, mark in (("equal_stray", -0.12, BLUE, "o"), ("equal_stray_large", 0.12, ORANGE, "D")):
-            told = record[key]
-            _span(one, number + shift, told["coverage"], told["interval"], colour, mark)
-    one.plot([], [], "o", color=BLUE, label="all plates")
-    one.plot([], [], "D", color=ORANGE, label="scaled width 24 and more")
-    one.set_yticks(range(len(records)), [record["label"] for record in records], fontsize=9)
-    one.set(xlim=(0, 1), xlabel="coverage at 0.5 % stray cover, 95 % intervals over test pictures")
-    one.invert_yaxis()
-    one.legend(fontsize=8, loc="lower right")
-    return show(figure, data, "10_choices")
-
-
-def low_data(records: Sequence[Mapping[str, Any]], data: str) -> Image:
-    """Coverage at 0.5 % stray cover against the number of training photographs; a dot a seed, a line through means."""
-    figure, made = axes(width=7.5, height=3.6)
-    one = made[0, 0]
-    for (_, label), colour, mark in zip(METHODS.items(), CYCLE, MARKS, strict=False):
-        own = [record for record in records if record["label"] == label]
-        if not own:
-            continue
-        counts = sorted({record["photographs"] for record in own})
-        values = [[r["equal_stray"]["coverage"] for r in own if r["photographs"] == count] for count in counts]
-        one.plot(counts, [np.mean(each) for each in values], f"{mark}-", color=colour, label=label, markersize=6)
-        for count, each in zip(counts, values, strict=True):
-            one.plot([count] * len(each), each, mark, color=colour, markersize=3, alpha=0.7)
-    one.set_xscale("log")
-    ticks = sorted({record["photographs"] for record in records})
-    one.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
-    one.minorticks_off()
-    one.set(xlabel="training photographs", ylabel="coverage at 0.5 % stray cover", ylim=(-0.02, 1.0))
-    one.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
-    return show(figure, data, "10_low_data")
-
-
-def sources(records: Sequence[Mapping[str, Any]], known: Mapping[str, Mapping[str, Any]], data: str) -> Image:
-    """Each source tested by a network that never saw it (o), beside one that did (black line).
-
-    Args:
-        known: source to ``coverage`` and ``interval`` of the network that was trained on it.
-    """
-    figure, made = axes(width=7.5, height=1.0 + 0.4 * len(records))
-    one = made[0, 0]
-    for number, record in enumerate(records):
-        _span(one, number + 0.12, *(record["equal_stray"][key] for key in ("coverage", "interval")), RED)
-        if (seen := known.get(record["without"])) is not None:
-            _span(one, number - 0.12, seen["coverage"], seen["interval"], BLACK, "D")
-    one.plot([], [], "D", color=BLACK, label="trained on it too")
-    one.plot([], [], "o", color=RED, label="never seen")
-    labels = [f"{record['without']} ({record['at_point']['plates']:,})" for record in records]
-    one.set_yticks(range(len(records)), labels, fontsize=9)
-    one.set(xlim=(0, 1.02), xlabel="coverage at 0.5 % stray cover")
-    one.invert_yaxis()
-    one.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
-    return show(figure, data, "10_sources")

@@ -107,21 +107,6 @@ def alarms(told: Mapping[str, Mapping[str, Mapping[str, Any]]], data: str) -> Ma
     return table(rows, f"with a region: share of the pictures in which anything is concealed; {data}")
 
 
-def records(made: Sequence[Mapping[str, Any]], all_names: Sequence[str]) -> Markdown:
-    """The records of a group; those not made yet are named."""
-    if not made:
-        return Markdown(f"*None of these {len(all_names)} trainings has been run; `python -m lib beyond` makes them.*")
-    rows = []
-    for record in made:
-        row = {"training": record["label"], "photographs": record["photographs"], "scenes": record["scenes"]}
-        row |= {"seed": record["seed"], f"coverage at {STRAY:.1%} stray": record["equal_stray"]["coverage"]}
-        row |= {"95 %": tuple(record["equal_stray"]["interval"]), "large": record["equal_stray_large"]["coverage"]}
-        rows.append(row | {"steps": record["steps"], "minutes": record["seconds"] / 60})
-    missing = [name for name in all_names if name not in {record["name"] for record in made}]
-    told = f"; not run yet: {', '.join(missing)}" if missing else ""
-    return table(rows, f"{made[0]['data']}; {made[0]['device']}; one look at test each{told}")
-
-
 def cost(cards: Sequence[Mapping[str, Any]], cores: int) -> Markdown:
     """What trainings took, and all of them: seconds, energy, and CO2 from what is assumed of a core."""
     took = [(card["name"], card["steps"] * card["recipe"]["batch"], card["seconds"]) for card in cards]

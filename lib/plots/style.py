@@ -83,3 +83,10 @@ def write_figure(data: bytes, path: Path) -> None:
     """Write a figure's bytes, atomically."""
     with atomic(path) as temporary:
         temporary.write_bytes(data)
+
+
+def span(one: Axes, at: float, value: float, interval: Sequence[float] | None, colour: str, mark: str = "o") -> None:
+    """A value and its interval on a horizontal line at height ``at``."""
+    if interval is not None:
+        one.plot(interval, (at, at), "-", color=colour, linewidth=2, alpha=0.7)
+    one.plot(value, at, mark, color=colour, markersize=6)

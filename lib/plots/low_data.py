@@ -1,0 +1,111 @@
+"""Figures of `11_low_data`, from records of `lib.contests`: few photographs, choices one by one, new sources."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from IPython.display import Image
+from matplotlib.axes import Axes
+
+from lib.beyond import METHODS
+from lib.plots.style import BLACK, BLUE, CYCLE, ORANGE, RED, axes, show, span
+
+MARKS = "osD^vP"
+
+
+def low_data(records: Sequence[Mapping[str, Any]], data: str) -> Image:
+    """Coverage at 0.5 % stray cover against the number of training photographs, of all plates and of large ones.
+
+    A dot a training, with its 95 % interval over test pictures; a line through the means of the seeds.
+    """
+    figure, made = axes(1, 2, width=9.0, height=3.8)
+    titles = {"equal_stray": "all plates", "equal_stray_large": "scaled width 24 and more"}
+    for one, (key, title) in zip(made[0], titles.items(), strict=True):
+        for number, (own, colour, mark) in enumerate(_by_method(records)):
+            counts = sorted({record["photographs"] for record in own})
+            values = [[r[key]["coverage"] for r in own if r["photographs"] == count] for count in counts]
+            means = [np.mean(each) for each in values]
+            one.plot(counts, means, f"{mark}-", color=colour, label=own[0]["label"], markersize=6)
+            for record in own:
+                at = record["photographs"] * 1.06 ** (number - 1.5)  # beside each other, else they hide each other
+                one.plot((at, at), record[key]["interval"], "-", color=colour, linewidth=1.2, alpha=0.6)
+                one.plot(at, record[key]["coverage"], mark, color=colour, markersize=3)
+        _count_axis(one, records)
+        one.set(title=title, ylim=(-0.02, 1.0), ylabel="coverage at 0.5 % stray cover")
+    made[0, 0].legend(fontsize=8, loc="upper left")
+    return show(figure, data, "11_low_data")
+
+
+def remembering(records: Sequence[Mapping[str, Any]], data: str) -> Image:
+    """Loss at the end of each training, in training and on validation, against the number of photographs."""
+    kinds = [*_by_method(records)]
+    figure, made = axes(1, len(kinds), width=9.0, height=2.9)
+    for one, (own, *_) in zip(made[0], kinds, strict=True):
+        for key, colour, line, name in (
+            ("loss", BLUE, "o-", "training crops"),
+            ("validation_loss", RED, "D--", "validation"),
+        ):
+            counts = sorted({record["photographs"] for record in own})
+            ends = [[r["history"][-1][key] for r in own if r["photographs"] == count] for count in counts]
+            one.plot(counts, [np.mean(each) for each in ends], line, color=colour, label=name, markersize=5)
+        _count_axis(one, records)
+        one.set_title(own[0]["label"], fontsize=9)
+        one.set_ylim(0, None)
+        one.tick_params(labelsize=8)
+    made[0, 0].set_ylabel("loss after the last step")
+    made[0, 0].legend(fontsize=8, loc="lower left")
+    return show(figure, data, "11_remembering")
+
+
+def _by_method(records: Sequence[Mapping[str, Any]]) -> list[tuple[list[Mapping[str, Any]], str, str]]:
+    """The records of each method that has any, with its colour and mark."""
+    looks = zip(METHODS.values(), CYCLE, MARKS, strict=False)
+    kinds = [([r for r in records if r["label"] == label], colour, mark) for label, colour, mark in looks]
+    return [kind for kind in kinds if kind[0]]
+
+
+def _count_axis(one: Axes, records: Sequence[Mapping[str, Any]]) -> None:
+    ticks = sorted({record["photographs"] for record in records})
+    one.set_xscale("log")
+    one.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
+    one.minorticks_off()
+    one.set_xlabel("training photographs")
+
+
+def choices(records: Sequence[Mapping[str, Any]], data: str) -> Image:
+    """What each choice brings, from the paper's baseline downwards: coverage at 0.5 % stray cover, all and large."""
+    figure, made = axes(width=8, height=1.0 + 0.36 * len(records))
+    one = made[0, 0]
+    for number, record in enumerate(records):
+        for key, shift, colour, mark in (("equal_stray", -0.12, BLUE, "o"), ("equal_stray_large", 0.12, ORANGE, "D")):
+            told = record[key]
+            span(one, number + shift, told["coverage"], told["interval"], colour, mark)
+    one.plot([], [], "o", color=BLUE, label="all plates")
+    one.plot([], [], "D", color=ORANGE, label="scaled width 24 and more")
+    one.set_yticks(range(len(records)), [record["label"] for record in records], fontsize=9)
+    one.set(xlim=(0, 1), xlabel="coverage at 0.5 % stray cover, 95 % intervals over test pictures")
+    one.invert_yaxis()
+    one.legend(fontsize=8, loc="lower right")
+    return show(figure, data, "11_choices")
+
+
+def sources(records: Sequence[Mapping[str, Any]], known: Mapping[str, Mapping[str, Any]], data: str) -> Image:
+    """Coverage of each source at the operating points of a network that never saw it and of one that was trained on it.
+
+    Args:
+        known: source to ``coverage`` and ``interval`` of the latter, as `Accumulator.by_source` gives them.
+    """
+    figure, made = axes(width=7.5, height=1.0 + 0.4 * len(records))
+    one = made[0, 0]
+    for number, record in enumerate(records):
+        span(one, number + 0.12, record["at_point"]["coverage"], record["intervals"]["coverage"], RED)
+        if (seen := known.get(record["without"])) is not None:
+            span(one, number - 0.12, seen["coverage"], seen["interval"], BLACK, "D")
+    one.plot([], [], "D", color=BLACK, label="trained on it too")
+    one.plot([], [], "o", color=RED, label="never seen")
+    labels = [f"{record['without']} ({record['at_point']['plates']:,})" for record in records]
+    one.set_yticks(range(len(records)), labels, fontsize=9)
+    one.set(xlim=(0, 1.02), xlabel="coverage at the point chosen on validation")
+    one.invert_yaxis()
+    one.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    return show(figure, data, "11_sources")

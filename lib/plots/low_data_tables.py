@@ -1,0 +1,91 @@
+"""Tables of `11_low_data`, computed from the records of `lib.contests`."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from datasets import Dataset
+from IPython.display import Markdown
+
+from lib.beyond import METHODS
+from lib.data import plates_of
+from lib.plots.tables import cell, table
+from lib.rivals import STRAY
+
+
+def draws(drawn: Mapping[str, Dataset], data: str) -> Markdown:
+    """Name to a draw of training photographs: how many plates it has, and from which sources its pictures are."""
+    rows = []
+    for name, split in drawn.items():
+        rows_alone = split.remove_columns("image")  # which would be decoded
+        plates = sum(not plate.iscrowd for row in rows_alone for plate in plates_of(row))
+        sources = ", ".join(f"{source} {count}" for source, count in sorted(Counter(split["source"]).items()))
+        rows.append({"drawn": name, "photographs": len(split), "plates": plates, "from": sources})
+    return table(rows, data)
+
+
+def by_count(made: Sequence[Mapping[str, Any]], key: str = "equal_stray") -> Markdown:
+    """Coverage at 0.5 % stray cover, a row a method, a column a number of photographs.
+
+    The mean over seeds, and from the lowest to the highest end of their 95 % intervals over test pictures.
+    """
+    counts, rows = sorted({record["photographs"] for record in made}), []
+    for label, own in held(made, key).items():
+        cells = {f"{n:,}": f"{cell(mean(own[n]))} ({cell(ends(own[n]))})" if n in own else None for n in counts}
+        rows.append({"method": label} | cells)
+    seeds = ", ".join(f"{count:,}: {len({r['seed'] for r in made if r['photographs'] == count})}" for count in counts)
+    return table(rows, f"columns: training photographs; seeds: {seeds}; {made[0]['data']}; {made[0]['device']}")
+
+
+def findings(made: Sequence[Mapping[str, Any]], key: str = "equal_stray") -> Markdown:
+    """What each method covers with the fewest and the most photographs, and what is best with each number of them.
+
+    *Apart* are methods whose intervals, from the lowest to the highest end over seeds, do not touch the best one's.
+    """
+    told, lines = held(made, key), []
+    for label, own in told.items():
+        each = [f"{mean(own[n]):.3f} with {n:,} photographs" for n in sorted({min(own), max(own)})]
+        lines.append(f"- {label}: {', '.join(each)}.")
+    for count in sorted({record["photographs"] for record in made}):
+        own = {label: of[count] for label, of in told.items() if count in of}
+        best = max(own, key=lambda label: mean(own[label]))
+        apart = [label for label, some in own.items() if ends(some)[1] < ends(own[best])[0]]
+        rest = f"apart from it: {', '.join(apart)}" if apart else "none is apart from it"
+        lines.append(f"- With {count:,} photographs {best} covers most; {rest}.")
+    return Markdown("\n".join(lines))
+
+
+def held(made: Sequence[Mapping[str, Any]], key: str) -> dict[str, dict[int, list[Mapping[str, Any]]]]:
+    """Method to number of photographs to ``key`` of its records, for the methods that have any."""
+    told: dict[str, dict[int, list[Mapping[str, Any]]]] = {}
+    for label in METHODS.values():
+        for record in made:
+            if record["label"] == label:
+                told.setdefault(label, {}).setdefault(record["photographs"], []).append(record[key])
+    return told
+
+
+def mean(own: Sequence[Mapping[str, Any]]) -> float:
+    """Mean coverage."""
+    return float(np.mean([each["coverage"] for each in own]))
+
+
+def ends(own: Sequence[Mapping[str, Any]]) -> tuple[float, float]:
+    """Lowest and highest end of the intervals."""
+    return min(each["interval"][0] for each in own), max(each["interval"][1] for each in own)
+
+
+def records(made: Sequence[Mapping[str, Any]], all_names: Sequence[str]) -> Markdown:
+    """The records of a group; those not made yet are named."""
+    if not made:
+        return Markdown(f"*None of these {len(all_names)} trainings has been run; `python -m lib beyond` makes them.*")
+    rows = []
+    for record in made:
+        row = {"training": record["label"], "photographs": record["photographs"], "scenes": record["scenes"]}
+        row |= {"seed": record["seed"], f"coverage at {STRAY:.1%} stray": record["equal_stray"]["coverage"]}
+        row |= {"95 %": tuple(record["equal_stray"]["interval"]), "large": record["equal_stray_large"]["coverage"]}
+        rows.append(row | {"steps": record["steps"], "minutes": record["seconds"] / 60})
+    missing = [name for name in all_names if name not in {record["name"] for record in made}]
+    told = f"; not run yet: {', '.join(missing)}" if missing else ""
+    return table(rows, f"{made[0]['data']}; {made[0]['device']}; one look at test each{told}")
