@@ -1,4 +1,4 @@
-"""The trainings behind `10_beyond`, by name and as data: what each choice brings, little data, sources left out.
+"""The trainings behind `11_low_data`, by name and as data: little data, what each choice brings, sources left out.
 
 All take the same number of optimiser steps (`STEPS`), whatever the method and however few the pictures.
 """
@@ -27,7 +27,7 @@ PLAIN = replace(CROP, turn=0.0, bend=0.0, light=False, anywhere=1.0)
 
 @dataclass(frozen=True)
 class Trial:
-    """One training of `10_beyond`.
+    """One training of `11_low_data`.
 
     Attributes:
         name: of the run, and of its record.

@@ -50,7 +50,7 @@ def remembering(records: Sequence[Mapping[str, Any]], data: str) -> Image:
             one.plot(counts, [np.mean(each) for each in ends], line, color=colour, label=name, markersize=5)
         _count_axis(one, records)
         one.set_title(own[0]["label"], fontsize=9)
-        one.set_ylim(0, None)
+        one.set_ylim(0, 1.08 * one.dataLim.ymax)
         one.tick_params(labelsize=8)
     made[0, 0].set_ylabel("loss after the last step")
     made[0, 0].legend(fontsize=8, loc="lower left")
