@@ -32,10 +32,13 @@ def by_count(made: Sequence[Mapping[str, Any]], key: str = "equal_stray") -> Mar
     """
     counts, rows = sorted({record["photographs"] for record in made}), []
     for label, own in held(made, key).items():
-        cells = {f"{n:,}": f"{cell(mean(own[n]))} ({cell(ends(own[n]))})" if n in own else None for n in counts}
-        rows.append({"method": label} | cells)
-    seeds = ", ".join(f"{count:,}: {len({r['seed'] for r in made if r['photographs'] == count})}" for count in counts)
-    return table(rows, f"columns: training photographs; seeds: {seeds}; {made[0]['data']}; {made[0]['device']}")
+        rows.append({"method": label} | {f"{n:,}": _told(own[n]) if n in own else None for n in counts})
+    return table(rows, f"columns: training photographs; one seed if not said; {made[0]['data']}; {made[0]['device']}")
+
+
+def _told(own: Sequence[Mapping[str, Any]]) -> str:
+    seeds = f", {len(own)} seeds" if len(own) > 1 else ""
+    return f"{cell(mean(own))} ({cell(ends(own))}{seeds})"
 
 
 def findings(made: Sequence[Mapping[str, Any]], key: str = "equal_stray") -> Markdown:
