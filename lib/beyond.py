@@ -3,6 +3,7 @@
 All take the same number of optimiser steps (`STEPS`), whatever the method and however few the pictures.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -123,3 +124,12 @@ def chosen(names: list[str]) -> list[Trial]:
         if name not in TRIALS and name not in TRIAL_GROUPS:
             raise PlatesError(f"no trial or group is called {name!r}; groups are {', '.join(TRIAL_GROUPS)}.")
     return [one for one in TRIALS.values() if not names or {one.name, one.group} & set(names)]
+
+
+def grouped(records: Sequence[Mapping[str, Any]]) -> dict[str, dict[int, list[Mapping[str, Any]]]]:
+    """A method of `METHODS` to a number of photographs to its records of `lib.contests`, a seed each; none is empty."""
+    told: dict[str, dict[int, list[Mapping[str, Any]]]] = {}
+    order = [*METHODS.values()]
+    for record in sorted(records, key=lambda one: (order.index(one["label"]), one["photographs"])):
+        told.setdefault(record["label"], {}).setdefault(record["photographs"], []).append(record)
+    return told

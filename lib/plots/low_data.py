@@ -1,16 +1,17 @@
 """Figures of `11_low_data`, from records of `lib.contests`: few photographs, choices one by one, new sources."""
 
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
 from IPython.display import Image
 from matplotlib.axes import Axes
 
-from lib.beyond import METHODS
+from lib.beyond import METHODS, grouped
 from lib.plots.style import BLACK, BLUE, CYCLE, ORANGE, RED, axes, show, span
 
-MARKS = "osD^vP"
+LOOKS = dict(zip(METHODS.values(), zip(CYCLE, "osD^", strict=False), strict=False))  # a method's colour and mark
 
 
 def low_data(records: Sequence[Mapping[str, Any]], data: str) -> Image:
@@ -21,12 +22,11 @@ def low_data(records: Sequence[Mapping[str, Any]], data: str) -> Image:
     figure, made = axes(1, 2, width=9.0, height=3.8)
     titles = {"equal_stray": "all plates", "equal_stray_large": "scaled width 24 and more"}
     for one, (key, title) in zip(made[0], titles.items(), strict=True):
-        for number, (own, colour, mark) in enumerate(_by_method(records)):
-            counts = sorted({record["photographs"] for record in own})
-            values = [[r[key]["coverage"] for r in own if r["photographs"] == count] for count in counts]
-            means = [np.mean(each) for each in values]
-            one.plot(counts, means, f"{mark}-", color=colour, label=own[0]["label"], markersize=6)
-            for record in own:
+        for number, (label, own) in enumerate(grouped(records).items()):
+            colour, mark = LOOKS[label]
+            means = [np.mean([record[key]["coverage"] for record in some]) for some in own.values()]
+            one.plot([*own], means, f"{mark}-", color=colour, label=label, markersize=6)
+            for record in chain(*own.values()):
                 at = record["photographs"] * 1.06 ** (number - 1.5)  # beside each other, else they hide each other
                 one.plot((at, at), record[key]["interval"], "-", color=colour, linewidth=1.2, alpha=0.6)
                 one.plot(at, record[key]["coverage"], mark, color=colour, markersize=3)
@@ -38,30 +38,22 @@ def low_data(records: Sequence[Mapping[str, Any]], data: str) -> Image:
 
 def remembering(records: Sequence[Mapping[str, Any]], data: str) -> Image:
     """Loss at the end of each training, in training and on validation, against the number of photographs."""
-    kinds = [*_by_method(records)]
+    kinds = grouped(records)
     figure, made = axes(1, len(kinds), width=9.0, height=2.9)
-    for one, (own, *_) in zip(made[0], kinds, strict=True):
+    for one, (label, own) in zip(made[0], kinds.items(), strict=True):
         for key, colour, line, name in (
             ("loss", BLUE, "o-", "training crops"),
             ("validation_loss", RED, "D--", "validation"),
         ):
-            counts = sorted({record["photographs"] for record in own})
-            ends = [[r["history"][-1][key] for r in own if r["photographs"] == count] for count in counts]
-            one.plot(counts, [np.mean(each) for each in ends], line, color=colour, label=name, markersize=5)
+            last = [np.mean([record["history"][-1][key] for record in some]) for some in own.values()]
+            one.plot([*own], last, line, color=colour, label=name, markersize=5)
         _count_axis(one, records)
-        one.set_title(own[0]["label"], fontsize=9)
+        one.set_title(label, fontsize=9)
         one.set_ylim(0, 1.08 * one.dataLim.ymax)
         one.tick_params(labelsize=8)
     made[0, 0].set_ylabel("loss after the last step")
     made[0, 0].legend(fontsize=8, loc="lower left")
     return show(figure, data, "11_remembering")
-
-
-def _by_method(records: Sequence[Mapping[str, Any]]) -> list[tuple[list[Mapping[str, Any]], str, str]]:
-    """The records of each method that has any, with its colour and mark."""
-    looks = zip(METHODS.values(), CYCLE, MARKS, strict=False)
-    kinds = [([r for r in records if r["label"] == label], colour, mark) for label, colour, mark in looks]
-    return [kind for kind in kinds if kind[0]]
 
 
 def _count_axis(one: Axes, records: Sequence[Mapping[str, Any]]) -> None:

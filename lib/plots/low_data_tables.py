@@ -8,7 +8,7 @@ import numpy as np
 from datasets import Dataset
 from IPython.display import Markdown
 
-from lib.beyond import METHODS
+from lib.beyond import grouped
 from lib.data import plates_of
 from lib.plots.tables import cell, table
 from lib.rivals import STRAY
@@ -25,13 +25,13 @@ def draws(drawn: Mapping[str, Dataset], data: str) -> Markdown:
     return table(rows, data)
 
 
-def by_count(made: Sequence[Mapping[str, Any]], key: str = "equal_stray") -> Markdown:
+def by_count(made: Sequence[Mapping[str, Any]]) -> Markdown:
     """Coverage at 0.5 % stray cover, a row a method, a column a number of photographs.
 
     The mean over seeds, and from the lowest to the highest end of their 95 % intervals over test pictures.
     """
     counts, rows = sorted({record["photographs"] for record in made}), []
-    for label, own in held(made, key).items():
+    for label, own in grouped(made).items():
         rows.append({"method": label} | {f"{n:,}": _told(own[n]) if n in own else None for n in counts})
     return table(rows, f"columns: training photographs; one seed if not said; {made[0]['data']}; {made[0]['device']}")
 
@@ -41,12 +41,12 @@ def _told(own: Sequence[Mapping[str, Any]]) -> str:
     return f"{cell(mean(own))} ({cell(ends(own))}{seeds})"
 
 
-def findings(made: Sequence[Mapping[str, Any]], key: str = "equal_stray") -> Markdown:
+def findings(made: Sequence[Mapping[str, Any]]) -> Markdown:
     """What each method covers with the fewest and the most photographs, and what is best with each number of them.
 
     *Apart* are methods whose intervals, from the lowest to the highest end over seeds, do not touch the best one's.
     """
-    told, lines = held(made, key), []
+    told, lines = grouped(made), []
     for label, own in told.items():
         each = [f"{mean(own[n]):.3f} with {n:,} photographs" for n in sorted({min(own), max(own)})]
         lines.append(f"- {label}: {', '.join(each)}.")
@@ -59,24 +59,15 @@ def findings(made: Sequence[Mapping[str, Any]], key: str = "equal_stray") -> Mar
     return Markdown("\n".join(lines))
 
 
-def held(made: Sequence[Mapping[str, Any]], key: str) -> dict[str, dict[int, list[Mapping[str, Any]]]]:
-    """Method to number of photographs to ``key`` of its records, for the methods that have any."""
-    told: dict[str, dict[int, list[Mapping[str, Any]]]] = {}
-    for label in METHODS.values():
-        for record in made:
-            if record["label"] == label:
-                told.setdefault(label, {}).setdefault(record["photographs"], []).append(record[key])
-    return told
-
-
 def mean(own: Sequence[Mapping[str, Any]]) -> float:
-    """Mean coverage."""
-    return float(np.mean([each["coverage"] for each in own]))
+    """Mean coverage at equal stray cover."""
+    return float(np.mean([each["equal_stray"]["coverage"] for each in own]))
 
 
 def ends(own: Sequence[Mapping[str, Any]]) -> tuple[float, float]:
-    """Lowest and highest end of the intervals."""
-    return min(each["interval"][0] for each in own), max(each["interval"][1] for each in own)
+    """Lowest and highest end of its intervals."""
+    lows, highs = zip(*(each["equal_stray"]["interval"] for each in own), strict=True)
+    return min(lows), max(highs)
 
 
 def records(made: Sequence[Mapping[str, Any]], all_names: Sequence[str]) -> Markdown:
