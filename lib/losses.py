@@ -10,6 +10,7 @@ from functools import partial
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import avg_pool2d
 
 from lib.settings import PlatesError
 
@@ -35,7 +36,8 @@ class PlateLoss(nn.Module):
             both channels, as in the authors' code.
 
     Shape:
-        - logits: float (B, 2, H, W), any finite values; channel 0 is background, channel 1 plate.
+        - logits: float (B, 2, H, W), any finite values; channel 0 is background, channel 1 plate. Or a whole fraction
+          of that size, (B, 2, H / c, W / c): each then stands for its c x c pixels, and costs what they would.
         - mask: (B, H, W); bool, or a number in 0..1 that is the share of the pixel that is plate.
         - output: scalar, float32 (float64 for float64 logits), at least 0.
 
@@ -70,14 +72,15 @@ class PlateLoss(nn.Module):
 
     def forward(self, logits: Tensor, mask: Tensor) -> Tensor:
         """The loss of a batch; see the class for shapes."""
-        if logits.ndim != 4 or logits.shape[1] != 2 or mask.shape != (len(logits), *logits.shape[2:]):
+        cell = mask.shape[-1] // max(logits.shape[-1], 1) if logits.ndim == 4 and logits.shape[1] == 2 else 0
+        if cell < 1 or mask.shape != (len(logits), *(cell * side for side in logits.shape[2:])):
             raise ValueError(
                 f"logits must be (B, 2, H, W) and mask (B, H, W), not {tuple(logits.shape)}, {tuple(mask.shape)}"
             )
         cost = -torch.log_softmax(logits if logits.dtype == torch.float64 else logits.float(), dim=1)
-        plate = mask.to(cost.dtype)
-        picture = (self.factor * plate * cost[:, 1] ** self.power + (1 - plate) * cost[:, 0]).sum(dim=(1, 2))
-        height, width = logits.shape[2:]
+        plate = avg_pool2d(mask.to(cost.dtype), cell) if cell > 1 else mask.to(cost.dtype)
+        picture = cell**2 * (self.factor * plate * cost[:, 1] ** self.power + (1 - plate) * cost[:, 0]).sum(dim=(1, 2))
+        height, width = mask.shape[1:]
         divisor = max(REDUCTIONS[self.reduction] * height * width, 1)
         return picture.mean() / divisor
 

@@ -46,7 +46,7 @@ class SegmentationCNN(nn.Module):
         side: side S of the square input in pixels; the paper's is 320.
         grid: side of the square of predictions; the paper's is S itself. A smaller grid, which must
             divide S, predicts one pair of logits for each (S / grid)² square of pixels: the fast
-            profile's way of shrinking the linear layer, where nearly all parameters sit.
+            profile's way of shrinking the linear layer, where nearly all parameters sit. ``cell`` is S / grid.
         hidden: width of one more linear layer with ReLU before the last; 0, the paper's choice, for none.
         xavier: ``"all"`` initialises every layer with Xavier uniform (paper), ``"first"`` only the
             first convolution (the authors' code).
@@ -72,6 +72,7 @@ class SegmentationCNN(nn.Module):
         self.side, self.grid, self.centred = side, grid or side, centred
         if self.grid < 1 or side % self.grid:
             raise PlatesError(f"grid={grid} does not divide side={side}; choose a divisor of the input's side.")
+        self.cell = side // self.grid
         if xavier not in ("all", "first"):
             raise PlatesError(f"xavier={xavier!r} is unknown; use 'all' (the paper) or 'first' (the authors' code).")
         layers: list[nn.Module] = []

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 from tqdm import tqdm
 
 from lib import processes
@@ -74,8 +75,16 @@ class Trainer(Loop):
         """
         with self.autocast():
             logits = self.parallel(pictures)
-        self.descend(self.criterion(logits, masks))
-        return logits.detach().float().softmax(1)[:, 1], masks
+        loss, plate = self._judge(logits, masks)
+        self.descend(loss)
+        return plate, masks
+
+    def _judge(self, logits: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
+        """The loss, and P(plate) without its gradient; of pixels that share a prediction one is looked at."""
+        cell = getattr(self.model, "cell", 1)
+        shared = logits[..., ::cell, ::cell]
+        plate = shared.detach().float().softmax(1)[:, 1:]
+        return self.criterion(shared, masks), F.interpolate(plate, masks.shape[1:], mode="nearest")[:, 0]
 
     def rate(self, step: int) -> float:
         """The learning rate of ``step``: half a cosine from the recipe's rate to 0, or the recipe's throughout."""
@@ -91,8 +100,9 @@ class Trainer(Loop):
         for pixels, masks in zip(*(part.split(32) for part in frames), strict=True):
             with self.autocast():
                 logits = self.model(to_input(pixels))
-            total += self.criterion(logits, masks).item() * len(pixels)
-            accumulator.add_batch(logits.float().softmax(1)[:, 1], masks)
+            loss, plate = self._judge(logits, masks)
+            total += loss.item() * len(pixels)
+            accumulator.add_batch(plate, masks)
         scores = {"loss": total / len(frames[0])} | pixel_scores(accumulator)
         self._check(scores["loss"], f"the {name} loss", math.inf)
         return {f"{name}_{key}": value for key, value in scores.items()}

@@ -157,9 +157,30 @@ def test_settings_it_cannot_have_are_named(arguments: dict, named: str) -> None:
         PlateLoss(**arguments)
 
 
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+@pytest.mark.parametrize("power", [1, 2, 3])
+def test_a_logit_for_a_square_of_pixels_costs_what_its_pixels_would(power: int, reduction: str) -> None:
+    coarse = torch.randn(2, 2, 3, 5, dtype=torch.float64, requires_grad=True)
+    mask = torch.rand(2, 12, 20) < 0.2
+    loss = PlateLoss(power, 5, reduction=reduction)
+    fine = loss(coarse.repeat_interleave(4, 2).repeat_interleave(4, 3), mask)
+    torch.testing.assert_close(loss(coarse, mask), fine)
+    (wanted,), (got,) = (torch.autograd.grad(one, coarse) for one in (fine, loss(coarse, mask)))
+    torch.testing.assert_close(got, wanted)
+
+
 @pytest.mark.parametrize(
     ("logits", "mask"),
-    [((1, 2, 4, 4), (1, 1, 4, 4)), ((1, 1, 4, 4), (1, 4, 4)), ((2, 2, 4, 4), (1, 4, 4)), ((1, 2, 4, 4), (1, 4, 1))],
+    [
+        ((1, 2, 4, 4), (1, 1, 4, 4)),
+        ((1, 1, 4, 4), (1, 4, 4)),
+        ((2, 2, 4, 4), (1, 4, 4)),
+        ((1, 2, 4, 4), (1, 4, 1)),
+        ((1, 2, 3, 3), (1, 4, 4)),  # no whole number of pixels to a logit
+        ((1, 2, 2, 2), (1, 4, 2)),
+        ((1, 2, 8, 8), (1, 4, 4)),
+        ((1, 2, 0, 0), (1, 4, 4)),
+    ],
 )
 def test_shapes_never_broadcast(logits: tuple, mask: tuple) -> None:
     with pytest.raises(ValueError, match=r"\(B, 2, H, W\)"):
