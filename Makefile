@@ -35,9 +35,9 @@ publish: .venv  ## the only command that writes into notebooks/ and figures/
 	PLATES_FAST=$${PLATES_FAST:-0} $(BIN)/python -m lib.notebooks publish $(NOTEBOOKS)
 	$(BIN)/python -m lib.claims
 
-# Tests first, then the notebooks, always on the scenes: the same result on every machine.
+# Tests beside the notebooks (conftest.py shares them out), always on the scenes: the same result on every machine.
 test: .venv  ## unit tests, then every notebook under nbval
-	PLATES_DATA=scenes PLATES_FAST=1 PLATES_PUBLISH=0 $(BIN)/python -m pytest tests notebooks $(NBVAL) $(PYTESTFLAGS)
+	PLATES_DATA=scenes PLATES_FAST=1 PLATES_PUBLISH=0 $(BIN)/python -m pytest tests notebooks -n 2 --dist loadscope --no-loadscope-reorder $(NBVAL) $(PYTESTFLAGS)
 
 weights: .venv  ## the weights in the repository against their card, on the photographs they were made with
 	$(BIN)/python -m pytest tests/photographs.py $(PYTESTFLAGS)

@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
 from IPython.display import Markdown
 
-from lib.files import atomic, read_json, write_json
+from lib.files import atomic, locked, read_json, write_json
 from lib.plots.tables import table
 from lib.settings import BUILD, FIGURES, ROOT, PlatesError, settings
 
@@ -122,8 +121,7 @@ def settle(
     claim = CLAIMS[key]
     entry = {"claim": claim.sentence, "paper": claim.paper, "ours": ours, "interval": interval, "data": data}
     entry |= {"verdict": verdict, "where": where, "why": why}
-    BUILD.mkdir(parents=True, exist_ok=True)
-    with FileLock(BUILD / "claims.lock"):  # two notebooks may settle at once
+    with locked(BUILD / "claims.lock"):  # two notebooks may settle at once
         settled = {old["claim"]: old for old in ledger()} | {claim.sentence: entry}
         order = [one.sentence for one in CLAIMS.values()]
         write_json(ledger_path(), [settled[sentence] for sentence in order if sentence in settled])

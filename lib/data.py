@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 from datasets import Dataset, DatasetDict, DatasetInfo, Features, Image, List, Value
 from datasets.arrow_writer import ArrowWriter
-from filelock import FileLock
 
 from lib import hub, rendered, scenes
 from lib.coco import ANNOTATIONS, SPLITS, read_folder, split_folder
-from lib.files import atomic
+from lib.files import atomic, locked
 from lib.regions import PlateTruth, rasterise
 from lib.settings import CACHE, HUB_DATASET, PlatesError, parse_data, settings
 
@@ -134,13 +133,7 @@ def _scenes(sizes: Mapping[str, int] | None, remark: str) -> DatasetDict:
 def _rendered_split(split: str, seed: int, count: int) -> Dataset:
     """The first ``count`` scenes of a split, from the cache (a larger file serves too) or else rendered and kept."""
     key = f"scenes-v{scenes.VERSION}-{split}-seed{seed}-{SCENE_SIZE[0]}x{SCENE_SIZE[1]}"
-    try:
-        CACHE.mkdir(parents=True, exist_ok=True)
-        # Processes of one run wait for the first instead of rendering too.
-        held = FileLock(CACHE / f".{key}.lock").acquire()
-    except OSError as error:
-        raise PlatesError(f"{CACHE}: cannot be written ({error.strerror}); allow it.") from error
-    with held:
+    with locked(CACHE / f".{key}.lock"):  # processes of one run wait for the first instead of rendering too
         kept = sorted(int(file.stem.rpartition("-")[2]) for file in CACHE.glob(f"{key}-*.arrow"))
         enough = next((n for n in kept if n >= count), None)
         if enough is None:

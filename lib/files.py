@@ -1,4 +1,4 @@
-"""Files that are either whole or absent: write to a temporary name, then rename. JSON, read with errors that name."""
+"""Files that are whole or absent, and made by one process at a time. JSON, read with errors that name."""
 
 import json
 import os
@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock
 
 from lib.settings import PlatesError
 
@@ -35,6 +37,22 @@ def atomic(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             temporary.unlink()
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the lock file ``path``, waiting while another process does; one that was killed holds nothing.
+
+    Raises:
+        PlatesError: its folder cannot be made or written to.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        held = FileLock(path).acquire()
+    except OSError as error:
+        raise PlatesError(f"{path.parent}: cannot be written ({error.strerror}); allow it.") from error
+    with held:
+        yield
 
 
 def write_json(path: Path, value: Any) -> None:

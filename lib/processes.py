@@ -3,12 +3,17 @@
 import ctypes
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch import distributed as dist
 from torch.nn.parallel import DistributedDataParallel
+
+from lib.files import locked
+from lib.settings import BUILD
 
 
 def keep_memory(keep: bool = True) -> None:
@@ -29,6 +34,17 @@ def keep_memory(keep: bool = True) -> None:
         libc.mallopt(trim_threshold, -1 if keep else 128 * 1024)
         if not keep:
             libc.malloc_trim(0)
+
+
+@contextmanager
+def alone(name: str) -> Iterator[None]:
+    """What ``name`` stands for is made by one process, or one group of torchrun, at a time; another waits for it.
+
+    Raises:
+        PlatesError: the lock file cannot be written.
+    """
+    with locked(BUILD / "locks" / f"{name}.lock") if world() == 1 else nullcontext():
+        yield
 
 
 def rank() -> int:

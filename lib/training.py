@@ -80,6 +80,8 @@ def fit_or_load(
 ) -> Run:
     """Load the run that has this name, recipe and data, or train it (resuming where it was stopped).
 
+    While another process, such as another notebook's, trains that very run, this one waits for it.
+
     Args:
         name: what tables call the run.
         train, validation: the pictures; ``recipe.pictures`` is obeyed here, by a seeded draw.
@@ -97,12 +99,13 @@ def fit_or_load(
     folder = RUNS / f"{name}-{recipe.digest(f'{data} {train.fingerprint()} {validation.fingerprint()}')}"
     best, last = folder / "best.safetensors", folder / "last.safetensors"
     wanted = (best, last, *(kept(folder, epoch) for epoch in keep))
-    loaded = all(path.exists() for path in wanted)  # `last` is only written when all is done
-    if loaded:
-        (folder / "resume.pt").unlink(missing_ok=True)  # left where a run was killed at its very end
-    else:
-        last.unlink(missing_ok=True)  # finished, but without an epoch that is now asked for: unfinished again
-        fit(name, recipe, train, validation, data, folder, test, keep, trainer)
+    with processes.alone(folder.name):
+        loaded = all(path.exists() for path in wanted)  # `last` is only written when all is done
+        if loaded:
+            (folder / "resume.pt").unlink(missing_ok=True)  # left where a run was killed at its very end
+        else:
+            last.unlink(missing_ok=True)  # finished, but without an epoch that is now asked for: unfinished again
+            fit(name, recipe, train, validation, data, folder, test, keep, trainer)
     model, card = load_checkpoint(best)
     whole = read_card(last) | {"operating_point": card["operating_point"]}
     return Run(model.to(device()), whole, folder, loaded)

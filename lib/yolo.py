@@ -20,7 +20,7 @@ from lib.data import describe
 from lib.engine import describe_device
 from lib.files import atomic, read_json, write_json
 from lib.labels import draw, fingerprint, write_split
-from lib.processes import keep_memory
+from lib.processes import alone, keep_memory
 from lib.settings import RUNS, PlatesError, device
 from lib.ultra import Raw, installed, quiet
 from lib.yolo_recipes import YoloRecipe, pretrained, yolo_recipe
@@ -105,14 +105,15 @@ def train_yolo(plates: DatasetDict, wanted: YoloRecipe | None = None, folder: Pa
     train, data = draw(plates["train"], wanted), describe(plates)
     told = json.dumps([asdict(wanted), data, fingerprint(train), fingerprint(plates["validation"])])
     own = Path(folder) / f"{wanted.model}u-{hashlib.sha256(told.encode()).hexdigest()[:8]}"
-    if loaded := (own / "card.json").exists():
-        card = read_json(own / "card.json")
-    else:
-        card = {"recipe": asdict(wanted), "data": data, "pictures": len(train)}
-        card["steps"] = wanted.epochs * len(train) // wanted.batch
-        card |= _fit(wanted, train, plates["validation"], own)
-        write_json(own / "card.json", card)  # last: while it is absent the run counts as unfinished
-        shutil.rmtree(own / "pictures", ignore_errors=True)
+    with alone(own.name):
+        if loaded := (own / "card.json").exists():
+            card = read_json(own / "card.json")
+        else:
+            card = {"recipe": asdict(wanted), "data": data, "pictures": len(train)}
+            card["steps"] = wanted.epochs * len(train) // wanted.batch
+            card |= _fit(wanted, train, plates["validation"], own)
+            write_json(own / "card.json", card)  # last: while it is absent the run counts as unfinished
+            shutil.rmtree(own / "pictures", ignore_errors=True)
     with quiet(own.parent) as ultralytics:
         model = ultralytics.YOLO(own / "run" / "weights" / "best.pt").model
     return Yolo(Raw(model.float().fuse(verbose=False)).eval().to(device()), card, own, loaded)

@@ -66,7 +66,8 @@ def test_test_is_one_pytest_process_on_the_scenes_tests_first() -> None:
     planned = make("-n", "test", "PLATES_DATA=hub").stdout
     (line,) = [line for line in planned.splitlines() if "pytest" in line]
     assert line.startswith("PLATES_DATA=scenes PLATES_FAST=1 ")
-    assert "pytest tests notebooks --nbval-lax --nbval-current-env --nbval-cell-timeout=900" in line
+    assert "pytest tests notebooks -n 2 --dist loadscope --no-loadscope-reorder --nbval-lax" in line
+    assert "--nbval-current-env --nbval-cell-timeout=900" in line
 
 
 def test_full_and_publish_choose_the_recipe() -> None:

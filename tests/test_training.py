@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -132,6 +133,13 @@ def test_the_same_recipe_ends_with_the_same_weights() -> None:
         not other.loaded and same(weights(one.folder), weights(other.folder)) and told(one.folder) == told(other.folder)
     )
     assert not same(weights(one.folder), weights(train("one", replace(BRIEF, seed=1)).folder))
+
+
+def test_of_two_that_train_the_same_at_once_one_waits_and_loads(runs: Path) -> None:
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(train, ["tiny", "tiny"])
+    assert {first.loaded, second.loaded} == {True, False} and first.folder == second.folder
+    assert first.card == second.card
 
 
 def test_another_recipe_or_other_pictures_under_the_same_name_are_another_run() -> None:
