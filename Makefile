@@ -25,8 +25,8 @@ help:  ## list the commands
 	  cp requirements.txt .venv/installed.part; \
 	  mv .venv/installed.part .venv/installed.txt; fi
 
-run: .venv  ## execute the notebooks in the fast profile into build/notebooks
-	$(BIN)/python -m lib.notebooks run $(NOTEBOOKS)
+run: .venv  ## execute the notebooks in the fast profile, two at once, into build/notebooks
+	$(BIN)/python -m lib.notebooks run --at-once 2 $(NOTEBOOKS)
 
 full: .venv  ## the same with the paper's recipe: a GPU, or patience
 	PLATES_FAST=0 $(BIN)/python -m lib.notebooks run $(NOTEBOOKS)
@@ -35,9 +35,9 @@ publish: .venv  ## the only command that writes into notebooks/ and figures/
 	PLATES_FAST=$${PLATES_FAST:-0} $(BIN)/python -m lib.notebooks publish $(NOTEBOOKS)
 	$(BIN)/python -m lib.claims
 
-# Tests beside the notebooks (conftest.py shares them out), always on the scenes: the same result on every machine.
+# On two cores (conftest.py shares the work out), always on the scenes: the same result on every machine.
 test: .venv  ## unit tests, then every notebook under nbval
-	PLATES_DATA=scenes PLATES_FAST=1 PLATES_PUBLISH=0 $(BIN)/python -m pytest tests notebooks -n 2 --dist loadscope --no-loadscope-reorder $(NBVAL) $(PYTESTFLAGS)
+	PLATES_DATA=scenes PLATES_FAST=1 PLATES_PUBLISH=0 $(BIN)/python -m pytest tests notebooks -n 2 --dist loadfile --no-loadscope-reorder $(NBVAL) $(PYTESTFLAGS)
 
 weights: .venv  ## the weights in the repository against their card, on the photographs they were made with
 	$(BIN)/python -m pytest tests/photographs.py $(PYTESTFLAGS)

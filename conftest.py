@@ -2,11 +2,9 @@
 
 import os
 from pathlib import Path
-from typing import Any
 
 import matplotlib
 import pytest
-from xdist.scheduler import LoadScopeScheduling
 
 ROOT = Path(__file__).resolve().parent
 
@@ -24,22 +22,10 @@ os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 os.environ.pop("MPLBACKEND", None)
 matplotlib.use("Agg")
 
-APART = ("08", "09", "10", "11")  # notebooks that train nothing which another one needs
-
-
-def part(nodeid: str) -> str:
-    """What one worker of ``-n`` takes whole: a test file, or all notebooks that go on from one another's trainings."""
-    folder, _, name = nodeid.split("::")[0].rpartition("/")
-    return "trainings" if folder == "notebooks" and not name.startswith(APART) else name
-
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest part first; whatever else has an order keeps it."""
-    items.sort(key=lambda item: part(item.nodeid) != "trainings")
+    """Notebooks first, which take the longest, then the tests, each file as a whole by one of the workers of ``-n``."""
+    from lib.notebooks import side_by_side
 
-
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
-    """xdist's scheduler with parts for scopes. Its ``--dist loadgroup`` (3.8.0) finds no groups under pytest 9.2."""
-    scheduler = LoadScopeScheduling(config, log)
-    scheduler._split_scope = part
-    return scheduler
+    notebooks = side_by_side(sorted({item.path for item in items if item.path.suffix == ".ipynb"}))
+    items.sort(key=lambda item: notebooks.index(item.path) if item.path in notebooks else len(notebooks))

@@ -1,16 +1,19 @@
 """Execute the notebooks, and publish them: `python -m lib.notebooks run|publish|lab [NOTEBOOK...]`."""
 
 import argparse
+import multiprocessing
 import os
 import platform
 import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from importlib.metadata import version
+from itertools import zip_longest
 from pathlib import Path
 
 import nbformat
@@ -147,8 +150,37 @@ def _execute(path: Path, copy: Path, variables: Mapping[str, str]) -> Execution:
     return Execution(copy, (time.monotonic() - start) / 60, peak[0])
 
 
+def apart(path: Path) -> bool:
+    """Whether a notebook needs nothing that another one trains, or little."""
+    return path.name.startswith(("08", "09", "10", "11", "12"))
+
+
+def side_by_side(paths: Sequence[Path]) -> list[Path]:
+    """Notebooks in an order in which two at once seldom wait: between those that go on from one another, others."""
+    rows = zip_longest((path for path in paths if not apart(path)), filter(apart, paths))
+    return [path for row in rows for path in row if path is not None]
+
+
+def _executed(jobs: Sequence[tuple[Path, Path, dict[str, str]]], at_once: int) -> Iterator[Execution]:
+    if at_once == 1:
+        yield from (_execute(*job) for job in jobs)
+        return
+    with ProcessPoolExecutor(at_once, multiprocessing.get_context("spawn")) as pool:
+        try:
+            yield from (each.result() for each in as_completed([pool.submit(_execute, *job) for job in jobs]))
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for other in multiprocessing.active_children():
+                other.kill()  # nbclient would outlive a SIGTERM; the kernel sees that nobody is left, and ends
+                other.join()
+            raise
+
+
 def run(
-    paths: Sequence[Path], out: Path = BUILD / "notebooks", variables: Mapping[str, str] | None = None
+    paths: Sequence[Path],
+    out: Path = BUILD / "notebooks",
+    variables: Mapping[str, str] | None = None,
+    at_once: int = 1,
 ) -> list[Execution]:
     """Execute notebooks in order, each in its own kernel and folder, writing executed copies into ``out``.
 
@@ -156,6 +188,11 @@ def run(
 
     Args:
         variables: environment variables for the kernels, over :func:`environment`.
+        at_once: how many are executed side by side, in the order of :func:`side_by_side` then. What two of them need is
+            made by one, and the other waits (`lib.processes.alone`).
+
+    Returns:
+        In the order in which they ended.
 
     Raises:
         PlatesError: a cell failed or a kernel died; the copy in ``out`` then ends with the error.
@@ -164,13 +201,16 @@ def run(
         "JUPYTER_PREFER_ENV_PATH", "1"
     )  # this Python's kernel, not one of the user's by the same name
     kernel = {**environment(), **(variables or {})}
+    if at_once > 1:
+        kernel.setdefault("OMP_WAIT_POLICY", "passive")  # threads that wait by spinning take the other one's core
+        paths = side_by_side(paths)
     begun, width = time.time(), max([len(path.name) for path in paths] + [8])
     print(f"{'notebook':{width}}  minutes  peak memory", flush=True)
     done = []
-    for path in paths:
-        done.append(_execute(path, out / path.name, kernel))
-        print(f"{path.name:{width}}  {done[-1].minutes:7.2f}  {done[-1].peak / 2**30:7.2f} GiB", flush=True)
-    print(f"{'together':{width}}  {sum(one.minutes for one in done):7.2f}\nExecuted notebooks: {out}")
+    for one in _executed([(path, out / path.name, kernel) for path in paths], at_once):
+        done.append(one)
+        print(f"{one.path.name:{width}}  {one.minutes:7.2f}  {one.peak / 2**30:7.2f} GiB", flush=True)
+    print(f"{'together':{width}}  {(time.time() - begun) / 60:7.2f}\nExecuted notebooks: {out}")
     folder = BUILD / "concealed"
     files = [file for file in folder.rglob("*") if file.is_file() and file.suffix != ".json"]
     if fresh := sum(file.stat().st_mtime >= int(begun) for file in files):
@@ -216,6 +256,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """``python -m lib.notebooks run|publish|lab [NOTEBOOK...]``; the exit code."""
     parser = argparse.ArgumentParser(prog="python -m lib.notebooks", description=__doc__)
     parser.add_argument("command", choices=("run", "publish", "lab"))
+    parser.add_argument("--at-once", type=int, choices=(1, 2, 3, 4), default=1, help="how many side by side, for run")
     parser.add_argument("notebooks", nargs="*", type=Path, help="default: all of notebooks/, in order")
     given = parser.parse_args(arguments)
     try:
@@ -224,7 +265,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 sys.executable, [sys.executable, "-m", "jupyterlab", f"--notebook-dir={NOTEBOOKS}"], environment()
             )
         paths = given.notebooks or sorted(NOTEBOOKS.glob("*.ipynb"))
-        (run if given.command == "run" else publish)(paths)
+        run(paths, at_once=given.at_once) if given.command == "run" else publish(paths)
     except PlatesError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

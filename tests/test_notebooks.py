@@ -1,16 +1,19 @@
 """Every committed notebook, and lib.notebooks and lib.stamps on good and bad ones made here, with real kernels."""
 
 import base64
+import multiprocessing
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import nbformat
+import psutil
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 import lib.notebooks
-from lib.notebooks import NOTEBOOKS, announce, check, environment, main, publish, run
+from lib.notebooks import NOTEBOOKS, announce, check, environment, main, publish, run, side_by_side
 from lib.settings import ROOT, PlatesError
 from lib.stamps import MAX_BYTES, STAMP, stamp
 
@@ -212,6 +215,40 @@ def test_a_failing_cell_is_named_and_the_partial_copy_kept(tmp_path: Path, capsy
     kept = nbformat.read(tmp_path / "out" / "bad.ipynb", 4)
     assert [output.output_type for cell in kept.cells[3:8:2] for output in cell.outputs] == ["stream", "error"]
     assert sorted(file.name for file in (tmp_path / "out").iterdir()) == ["bad.ipynb"]
+
+
+def test_two_at_once_are_executed_side_by_side(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    wait = (
+        "import os, time\nopen({own!r}, 'w').close()\nend = time.time() + 60\n"
+        "while not os.path.exists({other!r}):\n    assert time.time() < end\n    time.sleep(.1)"
+    )
+    names = ("a", "b")
+    paths = [
+        write(tmp_path / f"{own}.ipynb", wait.format(own=own, other=other), settings="1")
+        for own, other in (names, names[::-1])
+    ]
+    done = run(paths, tmp_path / "out", at_once=2)
+    assert {one.path.name for one in done} == {"a.ipynb", "b.ipynb"} and all(one.peak > 0 for one in done)
+    assert capsys.readouterr().out.count("GiB") == 2
+
+
+def test_of_two_at_once_the_other_ends_when_one_fails(tmp_path: Path) -> None:
+    begun = "while not os.path.exists('pid'): pass"
+    bad = write(tmp_path / "bad.ipynb", f"import os\n{begun}\nraise ValueError('no plates')", settings="1")
+    told = "import os, time\nwith open('part', 'w') as file: file.write(str(os.getpid()))\nos.rename('part', 'pid')"
+    endless = write(tmp_path / "endless.ipynb", f"{told}\ntime.sleep(600)", settings="1")
+    with pytest.raises(PlatesError, match=r"bad\.ipynb: code cell 2 failed with ValueError: no plates"):
+        run([endless, bad, tmp_path / "never.ipynb"], tmp_path / "out", at_once=2)
+    assert not multiprocessing.active_children()
+    with suppress(psutil.NoSuchProcess):
+        psutil.Process(int((tmp_path / "pid").read_text())).wait(60)
+
+
+def test_those_that_need_nothing_of_others_come_between() -> None:
+    names = ["01_a", "02_b", "03_c", "08_d", "09_e"]
+    assert [path.name for path in side_by_side([Path(name) for name in names])] == [
+        "01_a", "08_d", "02_b", "09_e", "03_c",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

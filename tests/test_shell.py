@@ -62,11 +62,11 @@ def test_each_target_makes_the_environment_first(target: str) -> None:
     assert planned.stdout.index("installed.txt") < planned.stdout.index(".venv/bin/")
 
 
-def test_test_is_one_pytest_process_on_the_scenes_tests_first() -> None:
+def test_test_is_one_pytest_on_the_scenes() -> None:
     planned = make("-n", "test", "PLATES_DATA=hub").stdout
     (line,) = [line for line in planned.splitlines() if "pytest" in line]
     assert line.startswith("PLATES_DATA=scenes PLATES_FAST=1 ")
-    assert "pytest tests notebooks -n 2 --dist loadscope --no-loadscope-reorder --nbval-lax" in line
+    assert "pytest tests notebooks -n 2 --dist loadfile --no-loadscope-reorder --nbval-lax" in line
     assert "--nbval-current-env --nbval-cell-timeout=900" in line
 
 
