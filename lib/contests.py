@@ -145,6 +145,11 @@ def measured(rival: Rival) -> dict[str, Any]:
     told["equal_stray"] = dict(zip(("coverage", "interval"), coverage(rival), strict=True))
     told["equal_stray_large"] = dict(zip(("coverage", "interval"), coverage(only_large(rival)), strict=True))
     told["by_source"] = rival.chosen.by_source()
+    told["equal_stray_by_source"] = {}
+    for source, row in told["by_source"].items():
+        if row["plates"]:
+            share, interval = coverage(only_source(rival, source))
+            told["equal_stray_by_source"][source] = {"plates": row["plates"], "coverage": share, "interval": interval}
     return told
 
 
@@ -158,6 +163,17 @@ def only_large(rival: Rival) -> Rival:
     for threshold, held in rival.sweep.items():
         sweep[threshold] = kept = Accumulator()
         kept.pictures, kept.plates = held.pictures, [row for row in held.plates if row.width >= SMALL]
+    return dataclasses.replace(rival, sweep=sweep)
+
+
+def only_source(rival: Rival, source: str) -> Rival:
+    """The same measurements of the pictures of one source alone."""
+    sweep = {}
+    for threshold, held in rival.sweep.items():
+        sweep[threshold] = kept = Accumulator()
+        own = {i: number for number, i in enumerate(i for i, row in enumerate(held.pictures) if row.source == source)}
+        kept.pictures = [held.pictures[i] for i in own]
+        kept.plates = [row._replace(picture=own[row.picture]) for row in held.plates if row.picture in own]
     return dataclasses.replace(rival, sweep=sweep)
 
 

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import psutil
 import pytest
+from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
 
 GIBIBYTE = 2**30
 
@@ -21,3 +23,12 @@ def thrifty() -> Iterator[None]:
     yield
     peak = next(1024 * int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith("VmHWM"))
     assert peak - before < GIBIBYTE
+
+
+@pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
+    """Figures as they are when they are shown."""
+    made: list[Figure] = []
+    closing = plt.close
+    monkeypatch.setattr(plt, "close", lambda figure: (made.append(figure), closing(figure)))
+    return made

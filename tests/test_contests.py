@@ -20,7 +20,7 @@ from lib.__main__ import main
 from lib.beyond import CROP, STEPS, TRIALS, Trial, chosen
 from lib.catalogue import CODE
 from lib.compact import CompactRecipe
-from lib.contests import load_contest, load_contests, losses, make_contest, only_large, splits_of
+from lib.contests import load_contest, load_contests, losses, make_contest, only_large, only_source, splits_of
 from lib.crops import Crop
 from lib.data import load_plates
 from lib.metrics import Accumulator, PlateRow
@@ -88,7 +88,9 @@ def test_a_trial_is_trained_measured_and_kept(recipe: Any, plates: DatasetDict, 
     assert [row["epoch"] for row in told["history"]] == list(range(1, 31))
     low, high = told["equal_stray"]["interval"]
     assert low <= told["equal_stray"]["coverage"] <= high
+    assert {source: row["plates"] for source, row in told["equal_stray_by_source"].items()} == {"here": 2, "there": 2}
     if recipe is COMPACT:
+        assert all(row["coverage"] == 1.0 for row in told["equal_stray_by_source"].values())
         assert told["equal_stray"]["coverage"] == 1.0
     before = (tmp_path / "records" / "tiny.json").read_bytes()
     assert make_contest(trial, plates, tmp_path / "records") == told
@@ -136,6 +138,17 @@ def test_only_large_plates_count_but_all_stray_cover() -> None:
     kept = only_large(Rival("one", {"threshold": 0.5, "growth": 0.0}, {0.5: held}, None)).sweep[0.5]
     assert [row.width for row in kept.plates] == [24.0, 80.0] and kept.pictures == held.pictures
     assert len(held.plates) == 3
+
+
+def test_a_source_is_its_own_pictures_plates_and_stray_cover() -> None:
+    held, none = Accumulator(), np.zeros((4, 4), bool)
+    for source in ("here", "there", "here"):
+        held.add(none, none, [], source=source)
+    held.plates = [PlateRow(picture, 30.0, 1.0, None, 1, 1) for picture in (0, 1, 2, 2)]
+    kept = only_source(Rival("one", {"threshold": 0.5, "growth": 0.0}, {0.5: held}, None), "here").sweep[0.5]
+    assert [row.source for row in kept.pictures] == ["here", "here"]
+    assert [row.picture for row in kept.plates] == [0, 1, 1]
+    assert len(held.pictures) == 3 and held.plates[3].picture == 2
 
 
 def test_losses_of_both_kinds_by_hand() -> None:

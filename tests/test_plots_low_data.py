@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 import pytest
 from IPython.display import Image
-from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from shown import text
 from tiny import coco_split
@@ -33,18 +32,7 @@ def record(name: str, label: str, coverage: float, **more: Any) -> dict[str, Any
         {"epoch": 1, "loss": 0.9, "validation_loss": 0.8},
         {"epoch": 2, "loss": 0.3, "validation_loss": 0.5},
     ]
-    made |= {"seed": 0, "steps": 492, "seconds": 120.0, "data": "tiny", "device": "cpu", "without": None}
-    at = {"plates": 12, "coverage": coverage / 2}
-    return made | {"at_point": at, "intervals": {"coverage": [0.0, coverage]}} | more
-
-
-@pytest.fixture
-def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
-    """Figures as they are when they are shown."""
-    made: list[Figure] = []
-    closing = plt.close
-    monkeypatch.setattr(plt, "close", lambda figure: (made.append(figure), closing(figure)))
-    return made
+    return made | {"seed": 0, "steps": 492, "seconds": 120.0, "data": "tiny", "device": "cpu"} | more
 
 
 def lines(figure: Figure, panel: int = 0) -> dict[str, list[float]]:
@@ -64,15 +52,6 @@ def test_losses_are_those_after_the_last_step(drawn: list[Figure]) -> None:
     assert isinstance(plots.remembering([record("a", PAPER, 0.1), record("b", OWN, 0.2)], "tiny"), Image)
     assert [one.get_title() for one in drawn[0].axes] == [PAPER, OWN]
     assert lines(drawn[0]) == {"training crops": [0.3], "validation": [0.5]}
-
-
-def test_choices_and_sources_are_drawn_where_they_are(drawn: list[Figure]) -> None:
-    plots.choices([record("a", "one", 0.3), record("b", "two", 0.5)], "tiny")
-    known = {"here": {"coverage": 0.6, "interval": (0.5, 0.7)}}
-    plots.sources([record("a", "x", 0.4, without="here")], known, "tiny")
-    marks = [[line.get_xdata()[0] for line in one.axes[0].lines if len(line.get_xdata()) == 1] for one in drawn]
-    assert marks[0] == [0.3, 0.3, 0.5, 0.5]
-    assert marks[1] == [0.2, 0.6]  # at the operating point, not where the stray cover is equal
 
 
 def test_a_table_by_count_by_hand() -> None:
@@ -96,12 +75,6 @@ def test_findings_tell_the_best_and_who_is_apart() -> None:
         f"- With 50 photographs {YOLO} covers most; apart from it: {PAPER}.",
         f"- With 200 photographs {OWN} covers most; none is apart from it.",
     ]
-
-
-def test_records_are_told_in_full() -> None:
-    made = tables.records([record("a", "one", 0.25)], ["a", "b"])
-    assert text(made)[0][4:6] == ["0.250", "0.200 to 0.300"] and "not run yet: b" in made.data
-    assert "None of these 2 trainings has been run" in tables.records([], ["a", "b"]).data
 
 
 def test_a_draw_by_hand(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Figures of `11_low_data`, from records of `lib.contests`: few photographs, choices one by one, new sources."""
+"""Figures of `11_low_data`, from records of `lib.contests`: coverage and losses against the number of photographs."""
 
 from collections.abc import Mapping, Sequence
 from itertools import chain
@@ -9,7 +9,7 @@ from IPython.display import Image
 from matplotlib.axes import Axes
 
 from lib.beyond import METHODS, grouped
-from lib.plots.style import BLACK, BLUE, CYCLE, ORANGE, RED, axes, show, span
+from lib.plots.style import BLUE, CYCLE, RED, axes, show
 
 LOOKS = dict(zip(METHODS.values(), zip(CYCLE, "osD^", strict=False), strict=False))  # a method's colour and mark
 
@@ -62,42 +62,3 @@ def _count_axis(one: Axes, records: Sequence[Mapping[str, Any]]) -> None:
     one.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
     one.minorticks_off()
     one.set_xlabel("training photographs")
-
-
-def choices(records: Sequence[Mapping[str, Any]], data: str) -> Image:
-    """What each choice brings, from the paper's baseline downwards: coverage at 0.5 % stray cover, all and large."""
-    figure, made = axes(width=8, height=1.0 + 0.36 * len(records))
-    one = made[0, 0]
-    for number, record in enumerate(records):
-        for key, shift, colour, mark in (("equal_stray", -0.12, BLUE, "o"), ("equal_stray_large", 0.12, ORANGE, "D")):
-            told = record[key]
-            span(one, number + shift, told["coverage"], told["interval"], colour, mark)
-    one.plot([], [], "o", color=BLUE, label="all plates")
-    one.plot([], [], "D", color=ORANGE, label="scaled width 24 and more")
-    one.set_yticks(range(len(records)), [record["label"] for record in records], fontsize=9)
-    one.set(xlim=(0, 1), xlabel="coverage at 0.5 % stray cover, 95 % intervals over test pictures")
-    one.invert_yaxis()
-    one.legend(fontsize=8, loc="lower right")
-    return show(figure, data, "11_choices")
-
-
-def sources(records: Sequence[Mapping[str, Any]], known: Mapping[str, Mapping[str, Any]], data: str) -> Image:
-    """Coverage of each source at the operating points of a network that never saw it and of one that was trained on it.
-
-    Args:
-        known: source to ``coverage`` and ``interval`` of the latter, as `Accumulator.by_source` gives them.
-    """
-    figure, made = axes(width=7.5, height=1.0 + 0.4 * len(records))
-    one = made[0, 0]
-    for number, record in enumerate(records):
-        span(one, number + 0.12, record["at_point"]["coverage"], record["intervals"]["coverage"], RED)
-        if (seen := known.get(record["without"])) is not None:
-            span(one, number - 0.12, seen["coverage"], seen["interval"], BLACK, "D")
-    one.plot([], [], "D", color=BLACK, label="trained on it too")
-    one.plot([], [], "o", color=RED, label="never seen")
-    labels = [f"{record['without']} ({record['at_point']['plates']:,})" for record in records]
-    one.set_yticks(range(len(records)), labels, fontsize=9)
-    one.set(xlim=(0, 1.02), xlabel="coverage at the point chosen on validation")
-    one.invert_yaxis()
-    one.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
-    return show(figure, data, "11_sources")

@@ -11,7 +11,6 @@ from IPython.display import Markdown
 from lib.beyond import grouped
 from lib.data import plates_of
 from lib.plots.tables import cell, table
-from lib.rivals import STRAY
 
 
 def draws(drawn: Mapping[str, Dataset], data: str) -> Markdown:
@@ -68,18 +67,3 @@ def ends(own: Sequence[Mapping[str, Any]]) -> tuple[float, float]:
     """Lowest and highest end of its intervals."""
     lows, highs = zip(*(each["equal_stray"]["interval"] for each in own), strict=True)
     return min(lows), max(highs)
-
-
-def records(made: Sequence[Mapping[str, Any]], all_names: Sequence[str]) -> Markdown:
-    """The records of a group; those not made yet are named."""
-    if not made:
-        return Markdown(f"*None of these {len(all_names)} trainings has been run; `python -m lib beyond` makes them.*")
-    rows = []
-    for record in made:
-        row = {"training": record["label"], "photographs": record["photographs"], "scenes": record["scenes"]}
-        row |= {"seed": record["seed"], f"coverage at {STRAY:.1%} stray": record["equal_stray"]["coverage"]}
-        row |= {"95 %": tuple(record["equal_stray"]["interval"]), "large": record["equal_stray_large"]["coverage"]}
-        rows.append(row | {"steps": record["steps"], "minutes": record["seconds"] / 60})
-    missing = [name for name in all_names if name not in {record["name"] for record in made}]
-    told = f"; not run yet: {', '.join(missing)}" if missing else ""
-    return table(rows, f"{made[0]['data']}; {made[0]['device']}; one look at test each{told}")
