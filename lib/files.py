@@ -7,9 +7,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from lib.settings import PlatesError
+
+PATIENCE = 5.0  # s, until whoever waits is told what for
 
 
 @contextmanager
@@ -48,11 +50,18 @@ def locked(path: Path) -> Iterator[None]:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        held = FileLock(path).acquire()
+        held = FileLock(path)
+        try:
+            held.acquire(timeout=PATIENCE)
+        except Timeout:
+            print(f"Another process makes the same at this moment; waiting for it ({path.name}).", flush=True)
+            held.acquire()
     except OSError as error:
         raise PlatesError(f"{path.parent}: cannot be written ({error.strerror}); allow it.") from error
-    with held:
+    try:
         yield
+    finally:
+        held.release()
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -2,11 +2,15 @@
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
+from threading import Timer
 
 import pytest
 
-from lib.files import atomic, check_report, read_json, write_json
+import lib.files
+from lib.files import atomic, check_report, locked, read_json, write_json
 from lib.settings import PlatesError
 
 
@@ -139,3 +143,27 @@ def test_a_report_that_could_not_be_written_is_refused_at_once(tmp_path: Path) -
     for place in (tmp_path / "file" / "a.json", tmp_path / ("a" * 300 + ".json"), Path("/proc/self/a.json")):
         with pytest.raises(PlatesError, match="cannot be written"):
             check_report(place, KEYS)
+
+
+def test_whoever_waits_is_told_and_goes_on_when_the_other_is_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(lib.files, "PATIENCE", 0.2)
+    path = tmp_path / "new" / "a.lock"
+    with locked(path):
+        pass
+    assert capsys.readouterr().out == ""
+    script = f"import filelock\nheld = filelock.FileLock({str(path)!r}).acquire()\nprint('held', flush=True)\ninput()"
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", script], **pipes) as holder:
+        assert holder.stdout.readline() == b"held\n"
+        Timer(1.0, holder.kill).start()
+        with locked(path):
+            assert holder.wait(60) != 0
+    assert "waiting for it (a.lock)" in capsys.readouterr().out
+
+
+def test_a_lock_in_a_place_that_is_a_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(PlatesError, match=r"file: cannot be written .*allow it"), locked(tmp_path / "file" / "a.lock"):
+        pytest.fail("it was entered")
