@@ -36,7 +36,7 @@ publish: .venv  ## the only command that writes into notebooks/ and figures/
 	$(BIN)/python -m lib.claims
 
 # On two cores (conftest.py shares the work out), always on the scenes: the same result on every machine.
-test: .venv  ## unit tests, then every notebook under nbval
+test: .venv  ## unit tests and every notebook under nbval, on two cores
 	PLATES_DATA=scenes PLATES_FAST=1 PLATES_PUBLISH=0 $(BIN)/python -m pytest tests notebooks -n 2 --dist loadfile --no-loadscope-reorder $(NBVAL) $(PYTESTFLAGS)
 
 weights: .venv  ## the weights in the repository against their card, on the photographs they were made with
