@@ -9,7 +9,7 @@ from typing import Any
 
 from lib.catalogue import CODE
 from lib.compact import CompactRecipe
-from lib.crops import Crop
+from lib.crops import Crop, UniformCrop
 from lib.recipes import Recipe
 from lib.settings import PlatesError
 from lib.shipping import SCENES, SECOND, SECOND_CROP
@@ -23,7 +23,7 @@ METHODS = {"paper": "the paper's network", "platenet": "PlateNet", "scenes": "Pl
 
 SIDE = 224  # px, of PlateNet's crops: half the work of the 320 that it is shipped with, plates of the same sizes
 CROP = Crop(side=SIDE)
-PLAIN = replace(CROP, turn=0.0, bend=0.0, light=False, anywhere=1.0)
+PLAIN = UniformCrop(side=SIDE, turn=0.0, bend=0.0, light=False)
 
 
 @dataclass(frozen=True)
@@ -66,11 +66,11 @@ def _choices() -> list[Trial]:
     made = [
         Trial("choice-paper", "the paper's network, loss and crops", "choices", Recipe(**code)),
         Trial("choice-network", "PlateNet in its place", "choices", Recipe(**code, model="platenet")),
-        Trial("choice-entropy", "cross entropy, nothing squashed, milder crops", "choices", now),
+        Trial("choice-entropy", "PlateNet's optimiser and size, cross entropy", "choices", now),
     ]
     more: list[tuple[str, str, dict[str, Any]]] = [
         ("overlap", "+ plates weighed, overlap term", {"plate": CompactRecipe.plate, "tversky": CompactRecipe.tversky}),
-        ("crops", "+ crops laid on plates, turned and bent", {"crop": replace(CROP, light=False)}),
+        ("crops", "+ most crops laid on plates, turned, bent", {"crop": replace(CROP, light=False)}),
         ("light", "+ other light, noise, compression", {"crop": CROP}),
         ("small", "+ small plates lifted", {"small": CompactRecipe.small}),
         ("average", "+ weights averaged", {"average": CompactRecipe.average}),
@@ -81,7 +81,11 @@ def _choices() -> list[Trial]:
     made.append(Trial("choice-scenes", f"+ {SCENES:,} rendered scenes", "choices", now, None, SCENES))
     for name, label, change in (
         ("presence", "+ every cell asked", {"presence": SECOND["presence"]}),
-        ("larger", f"+ looked at larger, {SECOND_CROP['longest']} pixels", {"crop": replace(CROP, **SECOND_CROP)}),
+        (
+            "larger",
+            f"+ larger, {SECOND_CROP['longest']} pixels, and closer crops",
+            {"crop": replace(CROP, **SECOND_CROP)},
+        ),
     ):
         now = replace(now, **change)
         made.append(Trial(f"choice-{name}", label, "choices", now, None, SCENES))

@@ -89,6 +89,23 @@ class Crop:
 
     def _place(self, shape: tuple[int, int], outlines: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """The matrix (3, 3) from picture to crop, in pixels whose corners are whole numbers."""
+        zoom, centre = self._lay(shape, outlines, rng)
+        half = self.side / zoom / 2
+        for axis, extent in enumerate(shape[::-1]):  # stay within the picture where it is larger than the crop
+            inside = half if extent >= 2 * half else extent - half
+            centre[axis] = np.clip(centre[axis], *sorted((inside, extent - inside)))
+        turn = np.deg2rad(np.clip(rng.normal(0, self.turn), -4 * self.turn, 4 * self.turn))
+        shear, stretch = rng.uniform(-self.bend, self.bend, 2)
+        bent = zoom * bending(turn, shear, stretch, mirrored=rng.random() < 0.5)
+        matrix = np.eye(3)
+        matrix[:2, :2], matrix[:2, 2] = bent, -bent @ centre
+        tilt = np.eye(3)
+        tilt[2, :2] = rng.uniform(-self.bend, self.bend, 2) / self.side
+        there = np.array([[1, 0, self.side / 2], [0, 1, self.side / 2], [0, 0, 1.0]])
+        return there @ tilt @ matrix
+
+    def _lay(self, shape: tuple[int, int], outlines: np.ndarray, rng: np.random.Generator) -> tuple[float, np.ndarray]:
+        """The zoom, and the crop's centre in the picture's pixels, (2,)."""
         height, width = shape
         own = self.longest / max(shape)
         zoom = own * np.exp(rng.uniform(*np.log(self.zoom)))
@@ -105,19 +122,22 @@ class Crop:
             for centre in tries:
                 if not len(outlines) or (abs(outlines - centre).max(2).min(1) > self.side / zoom / 2).all():
                     break
-        half = self.side / zoom / 2
-        for axis, extent in enumerate((width, height)):  # stay within the picture where it is larger than the crop
-            inside = half if extent >= 2 * half else extent - half
-            centre[axis] = np.clip(centre[axis], *sorted((inside, extent - inside)))
-        turn = np.deg2rad(np.clip(rng.normal(0, self.turn), -4 * self.turn, 4 * self.turn))
-        shear, stretch = rng.uniform(-self.bend, self.bend, 2)
-        bent = zoom * bending(turn, shear, stretch, mirrored=rng.random() < 0.5)
-        matrix = np.eye(3)
-        matrix[:2, :2], matrix[:2, 2] = bent, -bent @ centre
-        tilt = np.eye(3)
-        tilt[2, :2] = rng.uniform(-self.bend, self.bend, 2) / self.side
-        there = np.array([[1, 0, self.side / 2], [0, 1, self.side / 2], [0, 0, 1.0]])
-        return there @ tilt @ matrix
+        return zoom, centre
+
+
+@dataclass(frozen=True)
+class UniformCrop(Crop):
+    """Crops laid anywhere in the picture, whether there is a plate or none; ``anywhere`` and ``closer`` say nothing.
+
+    Attributes:
+        laid: tells recipes with such crops from others.
+    """
+
+    laid: str = "uniformly"
+
+    def _lay(self, shape: tuple[int, int], outlines: np.ndarray, rng: np.random.Generator) -> tuple[float, np.ndarray]:
+        zoom = self.longest / max(shape) * np.exp(rng.uniform(*np.log(self.zoom)))
+        return zoom, rng.uniform(0, shape[::-1])
 
 
 def bending(turn: float, shear: float, stretch: float, mirrored: bool) -> np.ndarray:

@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 from tiny import row, split
 
-from lib.crops import REFERENCE_AREA, Crop, crop_batches, outline_batches, targets
+from lib.crops import REFERENCE_AREA, Crop, UniformCrop, crop_batches, outline_batches, targets
 from lib.gallery import Gallery
 from lib.relight import change_light
 
@@ -41,6 +41,21 @@ def test_crops_laid_anywhere_avoid_plates_where_they_can() -> None:
     rgb = np.zeros((1200, 1600, 3), np.uint8)
     shown = [targets(crop(rgb, far, seed)[1], (320, 320))[0].any() for seed in range(40)]
     assert np.mean(shown) < 0.2  # the plate is in a sixth of such a picture's crops
+
+
+def test_uniform_crops_do_not_look_where_the_plates_are() -> None:
+    plain = {"side": 160, "zoom": (1.0, 1.0), "turn": 0.0, "bend": 0.0, "light": False}
+    rgb, crop, avoiding, shown = street(), UniformCrop(**plain), Crop(**plain, anywhere=1.0), []
+    for seed in range(60):
+        pixels, (moved,) = crop(rgb, PLATE, seed)
+        assert np.array_equal(pixels, crop(rgb, PLATE[:0], seed)[0])
+        shown.append(((moved.mean(0) > 0) & (moved.mean(0) < 160)).all())
+    # At a longer side of 640 the plate's centre, (320, 220), lies farther than 80 from any border of 640x480: a centre
+    # drawn within 80 of it shows it, (160 / 640) * (160 / 480) = a twelfth.
+    assert 1 <= np.sum(shown) <= 12
+    assert sum(targets(crop(rgb, PLATE, seed)[1], (160, 160))[0].any() for seed in range(60)) > sum(
+        targets(avoiding(rgb, PLATE, seed)[1], (160, 160))[0].any() for seed in range(60)
+    )
 
 
 def test_a_crop_depends_on_its_seed_alone() -> None:
