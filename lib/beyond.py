@@ -83,7 +83,7 @@ def _choices() -> list[Trial]:
         ("presence", "+ every cell asked", {"presence": SECOND["presence"]}),
         (
             "larger",
-            f"+ larger, {SECOND_CROP['longest']} pixels, and closer crops",
+            f"+ larger, {SECOND_CROP['longest']} px, other crops closer",
             {"crop": replace(CROP, **SECOND_CROP)},
         ),
     ):

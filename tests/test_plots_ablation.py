@@ -16,6 +16,7 @@ def told(coverage: float) -> dict[str, Any]:
 def record(label: str, coverage: float, sources: dict[str, float] | None = None, **more: Any) -> dict[str, Any]:
     made = {"label": label, "photographs": 40, "steps": 492, "seconds": 600.0, "data": "tiny", "device": "cpu"}
     made |= {"equal_stray": told(coverage), "equal_stray_large": told(coverage + 0.1)}
+    made["at_point"] = {"plates": 24}
     made["history"] = [{"epoch": epoch, "loss": 0.9, "validation_loss": 1 - epoch / 4} for epoch in (1, 2)]
     return made | {"equal_stray_by_source": {name: told(value) for name, value in (sources or {}).items()}} | more
 
@@ -58,6 +59,13 @@ def test_tables_by_hand() -> None:
     assert text(ablation.sources_table(WITHOUT, KNOWN, SCENES))[1] == [
         "there", "12", "10", "0.700 (0.650 to 0.750)", "0.400 (0.350 to 0.450)", "0.650 (0.600 to 0.700)",
     ]  # fmt: skip
+    last = text(ablation.sources_table(WITHOUT, KNOWN, SCENES))[-1]
+    assert last == ["all", "24", "-", "0.500 (0.450 to 0.550)", "-", "0.200 (0.150 to 0.250)"]
+
+
+def test_an_interval_without_width_tells_nothing() -> None:
+    assert ablation.below(told(0.3), told(0.5)) and not ablation.below(told(0.45), told(0.5))
+    assert not ablation.below(told(0.3), {"interval": [1.0, 1.0]})
 
 
 def test_findings_tell_what_stands_apart() -> None:

@@ -37,14 +37,14 @@ def choices_table(records: Sequence[Record]) -> Markdown:
         row = {"training": record["label"], "coverage": record[KEY]["coverage"], "95 %": tuple(record[KEY]["interval"])}
         row["more than above"] = None if above is None else f"{record[KEY]['coverage'] - above:+.3f}"
         above = record[KEY]["coverage"]
-        row |= {"large": record[f"{KEY}_large"]["coverage"], "loss on validation": _last(record)}
+        row |= {"large": record[f"{KEY}_large"]["coverage"], "least loss on validation": _least(record)}
         rows.append(row | {"steps": record["steps"], "minutes": round(record["seconds"] / 60)})
     told = "coverage at 0.5 % stray cover; one seed; losses of different kinds do not compare"
     return table(rows, f"{told}; {records[0]['data']}; {records[0]['device']}")
 
 
-def _last(record: Record) -> str:
-    return f"{record['history'][-1]['validation_loss']:.3f}"
+def _least(record: Record) -> float:
+    return min(row["validation_loss"] for row in record["history"])  # of the epoch whose weights were kept
 
 
 def sources(without: Sequence[Record], known: Record, scenes: Record, data: str) -> Image:
@@ -86,11 +86,15 @@ def sources_table(without: Sequence[Record], known: Record, scenes: Record) -> M
             "photographs without it": record["photographs"],
         }
         for label, one in (("trained on it too", known), ("never seen", record), ("scenes alone", scenes)):
-            row[label] = (
-                f"{of(one, name)['coverage']:.3f} ({' to '.join(f'{x:.3f}' for x in of(one, name)['interval'])})"
-            )
+            row[label] = _share(of(one, name))
         rows.append(row)
-    return table(rows, f"coverage at 0.5 % stray cover; one seed; {known['data']}; {known['device']}")
+    whole = {"source": "all", "test plates": known["at_point"]["plates"], "photographs without it": None}
+    whole |= {"trained on it too": _share(known[KEY]), "never seen": None, "scenes alone": _share(scenes[KEY])}
+    return table([*rows, whole], f"coverage at 0.5 % stray cover; one seed; {known['data']}; {known['device']}")
+
+
+def _share(told: Mapping[str, Any]) -> str:
+    return f"{told['coverage']:.3f} ({' to '.join(f'{end:.3f}' for end in told['interval'])})"
 
 
 def of(record: Record, source: str) -> Mapping[str, Any]:
@@ -99,8 +103,9 @@ def of(record: Record, source: str) -> Mapping[str, Any]:
 
 
 def below(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Whether all of one interval lies below all of another."""
-    return one["interval"][1] < other["interval"][0]
+    """Whether all of one interval lies below all of another; one without a width tells nothing."""
+    (_, high), (low, end) = one["interval"], other["interval"]
+    return high < low < end
 
 
 def findings(records: Sequence[Record], without: Sequence[Record], known: Record, scenes: Record) -> Markdown:
