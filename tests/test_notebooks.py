@@ -3,6 +3,7 @@
 import base64
 import multiprocessing
 import os
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -239,6 +240,9 @@ def test_of_two_at_once_the_other_ends_when_one_fails(tmp_path: Path) -> None:
     endless = write(tmp_path / "endless.ipynb", f"{told}\ntime.sleep(600)", settings="1")
     with pytest.raises(PlatesError, match=r"bad\.ipynb: code cell 2 failed with ValueError: no plates"):
         run([endless, bad, tmp_path / "never.ipynb"], tmp_path / "out", at_once=2)
+    end = time.monotonic() + 60
+    while multiprocessing.active_children() and time.monotonic() < end:  # a dead one is reaped by either of two threads
+        time.sleep(0.1)
     assert not multiprocessing.active_children()
     with suppress(psutil.NoSuchProcess):
         psutil.Process(int((tmp_path / "pid").read_text())).wait(60)
