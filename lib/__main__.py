@@ -92,7 +92,7 @@ def runs(options: argparse.Namespace) -> int:
 
 
 def beyond(options: argparse.Namespace) -> int:
-    """Make the records behind `11_low_data`; 1 where one could not be made."""
+    """Make the records behind `11_low_data` and `12_ablation`; 1 where one could not be made."""
     from lib.beyond import chosen
     from lib.contests import CONTESTS, make_contest
     from lib.data import load_plates
@@ -184,7 +184,9 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--out", type=Path, help="folder for the records (default: figures/runs)")
     one.add_argument("--replace", action="store_true", help="overwrite records of another recipe or other data")
 
-    one = commands.add_parser("beyond", help="make or finish the records behind 11_low_data (figures/beyond)")
+    one = commands.add_parser(
+        "beyond", help="make or finish the records of 11_low_data and 12_ablation (figures/beyond)"
+    )
     one.set_defaults(call=beyond)
     one.add_argument("names", nargs="*", metavar="NAME", help="trials or groups of lib.beyond (default: all)")
     one.add_argument("--out", type=Path, help="folder for the records (default: figures/beyond)")

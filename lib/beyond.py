@@ -1,4 +1,4 @@
-"""The trainings behind `11_low_data`, by name and as data: little data, what each choice brings, sources left out.
+"""The trainings of `11_low_data` and `12_ablation`, by name and as data: little data, single choices, sources left out.
 
 All take the same number of optimiser steps (`STEPS`), whatever the method and however few the pictures.
 """
@@ -28,7 +28,7 @@ PLAIN = UniformCrop(side=SIDE, turn=0.0, bend=0.0, light=False)
 
 @dataclass(frozen=True)
 class Trial:
-    """One training of `11_low_data`.
+    """One training of `11_low_data` or `12_ablation`.
 
     Attributes:
         name: of the run, and of its record.
