@@ -25,7 +25,7 @@ matplotlib.use("Agg")
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Notebooks first, which take the longest, then the tests, each file as a whole by one of the workers of ``-n``."""
-    from lib.notebooks import side_by_side
+    from lib.execution import side_by_side
 
     notebooks = side_by_side(sorted({item.path for item in items if item.path.suffix == ".ipynb"}))
     items.sort(key=lambda item: notebooks.index(item.path) if item.path in notebooks else len(notebooks))

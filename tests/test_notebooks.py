@@ -1,4 +1,4 @@
-"""Every committed notebook, and lib.notebooks and lib.stamps on good and bad ones made here, with real kernels."""
+"""Every committed notebook; lib.execution, lib.notebooks and lib.stamps on good and bad ones, with real kernels."""
 
 import base64
 import multiprocessing
@@ -13,10 +13,12 @@ import psutil
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
+import lib.execution
 import lib.notebooks
-from lib.notebooks import NOTEBOOKS, announce, check, environment, main, publish, run, side_by_side
+from lib.execution import environment, run, side_by_side
+from lib.notebooks import NOTEBOOKS, announce, main, publish
 from lib.settings import ROOT, PlatesError
-from lib.stamps import MAX_BYTES, STAMP, stamp
+from lib.stamps import MAX_BYTES, STAMP, check, stamp
 
 SETTINGS = 'from lib.notebooks import announce\n\nannounce(recipe="two steps", data="rendered scenes, seed 1")'
 FACTS = {
@@ -179,7 +181,7 @@ def test_a_relative_folder_is_made_absolute_for_kernels(monkeypatch: pytest.Monk
 def test_run_executes_elsewhere_and_tells(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(lib.notebooks, "BUILD", tmp_path / "build")
+    monkeypatch.setattr(lib.execution, "BUILD", tmp_path / "build")
     old = tmp_path / "build" / "concealed" / "old.png"
     old.parent.mkdir(parents=True)
     old.write_bytes(b"")
