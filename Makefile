@@ -3,6 +3,7 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
+SHARED := -n 2 --dist loadfile --no-loadscope-reorder
 NBVAL := --nbval-lax --nbval-current-env --nbval-cell-timeout=900
 
 .DEFAULT_GOAL := help
@@ -37,7 +38,7 @@ publish: .venv  ## the only command that writes into notebooks/ and figures/
 
 # On two cores (conftest.py shares the work out), always on the scenes: the same result on every machine.
 test: .venv  ## unit tests and every notebook under nbval, on two cores
-	PLATES_DATA=scenes PLATES_FAST=1 PLATES_PUBLISH=0 $(BIN)/python -m pytest tests notebooks -n 2 --dist loadfile --no-loadscope-reorder $(NBVAL) $(PYTESTFLAGS)
+	PLATES_DATA=scenes PLATES_FAST=1 PLATES_PUBLISH=0 $(BIN)/python -m pytest tests notebooks $(SHARED) $(NBVAL) $(PYTESTFLAGS)
 
 weights: .venv  ## the weights in the repository against their card, on the photographs they were made with
 	$(BIN)/python -m pytest tests/photographs.py $(PYTESTFLAGS)

@@ -11,7 +11,7 @@ import zlib
 from pathlib import Path
 
 from lib.coco import ANNOTATIONS
-from lib.files import read_json
+from lib.files import locked, read_json
 from lib.settings import CACHE, HUB_DATASET, PlatesError
 
 PICTURES = {"train": 6176, "valid": 1765, "test": 882}  # the dataset card's counts
@@ -35,13 +35,10 @@ def fetch(cache: Path | None = None) -> Path:
         HubUnreachable: no connection, offline mode, a refusal, or a connection that broke off (the next call resumes).
         PlatesError: a zip is truncated, altered or unsafe, lacks its annotations, or holds other counts.
     """
-    from filelock import FileLock
-
     cache = Path(cache or CACHE) / "hub"
     done, unpacked = cache / "plates", cache / "unpacking"
     try:
-        cache.mkdir(parents=True, exist_ok=True)
-        with FileLock(cache / ".lock"):  # several processes of one run must not download thrice
+        with locked(cache / ".lock"):  # several processes of one run must not download thrice
             if done.is_dir():
                 return done
             zips = [_download(split, cache) for split in PICTURES]

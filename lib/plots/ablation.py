@@ -7,7 +7,7 @@ from typing import Any
 from IPython.display import Image, Markdown
 
 from lib.plots.style import BLACK, BLUE, ORANGE, RED, axes, show, span
-from lib.plots.tables import table
+from lib.plots.tables import cell, table
 
 Record = Mapping[str, Any]
 KEY = "equal_stray"  # coverage at the stray cover of `lib.rivals.STRAY`, with its interval
@@ -94,7 +94,7 @@ def sources_table(without: Sequence[Record], known: Record, scenes: Record) -> M
 
 
 def _share(told: Mapping[str, Any]) -> str:
-    return f"{told['coverage']:.3f} ({' to '.join(f'{end:.3f}' for end in told['interval'])})"
+    return f"{cell(told['coverage'])} ({cell(tuple(told['interval']))})"
 
 
 def of(record: Record, source: str) -> Mapping[str, Any]:
