@@ -84,7 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("command", choices=("run", "publish", "lab"))
     parser.add_argument("--at-once", type=int, choices=(1, 2, 3, 4), default=1, help="how many side by side, for run")
     parser.add_argument("notebooks", nargs="*", type=Path, help="default: all of notebooks/, in order")
-    given = parser.parse_args(arguments)
+    given = parser.parse_intermixed_args(arguments)  # notebooks may follow options: Python 3.11 refuses it otherwise
     try:
         if given.command == "lab":
             os.execve(

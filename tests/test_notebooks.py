@@ -3,6 +3,8 @@
 import base64
 import multiprocessing
 import os
+import shlex
+import subprocess
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -233,6 +235,18 @@ def test_two_at_once_are_executed_side_by_side(tmp_path: Path, capsys: pytest.Ca
     done = run(paths, tmp_path / "out", at_once=2)
     assert {one.path.name for one in done} == {"a.ipynb", "b.ipynb"} and all(one.peak > 0 for one in done)
     assert capsys.readouterr().out.count("GiB") == 2
+
+
+@pytest.mark.parametrize("target", ["run", "full", "publish"])
+def test_the_makefile_names_notebooks_as_the_command_reads_them(target: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Path] = []
+    for name in ("run", "publish"):
+        monkeypatch.setattr(lib.notebooks, name, lambda paths, **_: asked.extend(paths))
+    said = ["make", "-n", target, "NOTEBOOKS=notebooks/01_data.ipynb notebooks/02_baseline.ipynb"]
+    lines = subprocess.run(said, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
+    (line,) = [line for line in lines if "-m lib.notebooks" in line]
+    assert main(shlex.split(line.partition("-m lib.notebooks")[2])) == 0
+    assert [path.name for path in asked] == ["01_data.ipynb", "02_baseline.ipynb"]
 
 
 def test_of_two_at_once_the_other_ends_when_one_fails(tmp_path: Path) -> None:
