@@ -1,6 +1,5 @@
 """A network of any size from pixels to P(background), as fast as it can be had here; and its int8 form."""
 
-import warnings
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,7 +10,7 @@ from torch import Tensor, nn
 
 from lib.files import atomic
 from lib.platenet import STRIDE, PlateNet
-from lib.portable import Portable, export, runtime
+from lib.portable import Portable, export, runtime, started
 from lib.settings import PlatesError
 
 MARK = "weights_sha256"  # in an int8 file: of which weights it was made
@@ -46,15 +45,7 @@ def runner(model: PlateNet, where: torch.device, portable: bool = True, small: P
     """
     answer = Answer(model).eval()
     if portable and where.type == "cpu":
-        try:
-            return Portable(small, STRIDE) if small else _as_portable(answer)
-        except (ImportError, OSError, RuntimeError, PlatesError) as error:
-            told = " ".join(str(error).split())
-            warnings.warn(
-                f"ONNX Runtime cannot be used ({told}); PyTorch takes its place, slower. "
-                "Install the packages of requirements.txt to mend it.",
-                stacklevel=3,
-            )
+        return started(lambda: Portable(small, STRIDE) if small else _as_portable(answer), answer)
     return answer
 
 

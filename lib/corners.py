@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from lib.landmarks import SIDE
-from lib.portable import as_portable
+from lib.portable import as_portable, started
 from lib.regions import corners_of
 from lib.transforms import GREY, to_input
 
@@ -95,7 +95,8 @@ class CornerFinder:
 
     def __init__(self, network: nn.Module, expand: float = EXPAND, portable: bool = True) -> None:
         self.expand = expand
-        self.network = as_portable(network, SIDE, varying=(0,)) if portable else network.eval()
+        made = network.eval()
+        self.network = started(lambda: as_portable(made, SIDE, varying=(0,)), made) if portable else made
 
     @torch.inference_mode()
     def __call__(self, rgb: np.ndarray, boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

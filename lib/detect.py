@@ -10,11 +10,12 @@ from datasets import Dataset, DatasetDict, concatenate_datasets
 from torch import nn
 
 from lib.boxes import LEAST
+from lib.checkpoints import load_checkpoint, save_checkpoint
 from lib.conceal import Concealer
 from lib.corner_training import NARROWEST
 from lib.corners import CornerFinder, corner_error
 from lib.data import plates_of
-from lib.engine import Segmenter, load_checkpoint, save_checkpoint
+from lib.engine import Segmenter
 from lib.evaluate import FINER, choose_operating_point, evaluate
 from lib.finds import OVERLAP, overlaps
 from lib.platefree import free_crops

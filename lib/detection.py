@@ -16,9 +16,9 @@ from tqdm import tqdm
 
 from lib import processes
 from lib.boxes import letterbox
+from lib.checkpoints import load_checkpoint
 from lib.crops import Crop, outline_batches
 from lib.detectors import KINDS, detector, look_at
-from lib.engine import load_checkpoint
 from lib.gallery import Gallery
 from lib.loop import Loop
 from lib.recipes import checks_of, digest_of, refuse, rise_and_fall
@@ -48,7 +48,7 @@ class Detector:
             side: None for the longer side that its training crops were taken from.
 
         Raises:
-            PlatesError: see `lib.engine.load_checkpoint`; or it holds no detector.
+            PlatesError: see `lib.checkpoints.load_checkpoint`; or it holds no detector.
         """
         network, card = load_checkpoint(path)
         if card["model"] not in KINDS:

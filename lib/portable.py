@@ -64,6 +64,20 @@ class Portable(nn.Module):
         return torch.from_numpy(self.session.run(None, {self.given: np.ascontiguousarray(x.numpy())})[0])
 
 
+def started(make: Callable[[], Portable], otherwise: nn.Module) -> nn.Module:
+    """What ``make`` makes; where ONNX Runtime is missing or does not start, a warning says so and PyTorch answers."""
+    try:
+        return make()
+    except (ImportError, OSError, RuntimeError, PlatesError) as error:
+        told = " ".join(str(error).split())
+        warnings.warn(
+            f"ONNX Runtime cannot be used ({told}); PyTorch takes its place, slower. "
+            "Install the packages of requirements.txt to mend it.",
+            stacklevel=4,
+        )
+        return otherwise.eval()
+
+
 def export(network: nn.Module, example: Tensor, path: Path, varying: Sequence[int] = ()) -> Path:
     """Write ``network``, which takes what ``example`` is one of, as an ONNX file; returns its path.
 

@@ -8,8 +8,9 @@ import numpy as np
 import torch
 
 from lib.boxes import LEAST, boxes_of
+from lib.checkpoints import checked, load_checkpoint
 from lib.corners import CornerFinder
-from lib.engine import Segmenter, checked, load_checkpoint, told_weights
+from lib.engine import Segmenter, told_weights
 from lib.regions import rasterise
 from lib.settings import WEIGHTS, PlatesError
 from lib.tiles import Tiled

@@ -11,11 +11,12 @@ import numpy as np
 from datasets import DatasetDict
 
 from lib.answers import quantise
+from lib.checkpoints import SUMS, load_checkpoint, save_checkpoint
 from lib.compact import CompactRecipe, CompactTrainer
 from lib.conceal import Concealer
 from lib.crops import Crop
 from lib.data import describe, load_plates
-from lib.engine import SUMS, Segmenter, load_checkpoint, save_checkpoint
+from lib.engine import Segmenter
 from lib.evaluate import FINER, choose_operating_point
 from lib.files import atomic
 from lib.gallery import Gallery
@@ -117,7 +118,7 @@ def shipped(path: Path | None = None) -> Run:
     """The shipped network as the run that it is the end of; its card's ``before`` are the cards of earlier stages.
 
     Raises:
-        PlatesError: see `lib.engine.load_checkpoint`.
+        PlatesError: see `lib.checkpoints.load_checkpoint`.
     """
     path = path or SHIPPED
     return Run(*load_checkpoint(path), path.parent, loaded=True)

@@ -12,7 +12,8 @@ from torch import nn
 from tqdm import tqdm
 
 from lib import processes
-from lib.engine import describe_device, load_checkpoint, read_card, save_checkpoint
+from lib.checkpoints import load_checkpoint, read_card, save_checkpoint
+from lib.engine import describe_device
 from lib.loop import Loop
 from lib.models import parameter_count
 from lib.pictures import Pictures

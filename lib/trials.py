@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from lib.engine import describe_device, load_checkpoint, read_card
+from lib.checkpoints import load_checkpoint, read_card
+from lib.engine import describe_device
 from lib.experiments import Frames, never_looking, paired_gain, score
 from lib.loop import Diverged
 from lib.losses import LOSSES

@@ -2,9 +2,9 @@
 
 import pytest
 
+from lib.checkpoints import read_card
 from lib.conceal import Concealer
 from lib.data import load_plates
-from lib.engine import read_card
 from lib.evaluate import evaluate
 from lib.settings import WEIGHTS
 

@@ -16,6 +16,7 @@ from tiny import row, split
 
 from lib import detect
 from lib.boxes import LEAST
+from lib.checkpoints import SUMS
 from lib.conceal import METHODS, Concealer
 from lib.corners import CornerFinder
 from lib.detect import (
@@ -29,7 +30,6 @@ from lib.detect import (
     safest,
     ship_corners,
 )
-from lib.engine import SUMS
 from lib.models import build
 from lib.quads import QuadSegmenter
 from lib.settings import PlatesError

@@ -16,10 +16,10 @@ from torchvision.ops import box_iou
 import lib.detection
 import lib.engine
 import lib.training
+from lib.checkpoints import load_checkpoint
 from lib.crops import Crop
 from lib.detection import Detector, DetectorRecipe, DetectorTrainer, boxes_in
 from lib.detectors import ANCHORS, KINDS, best_start, detector, look_at
-from lib.engine import load_checkpoint
 from lib.settings import PlatesError
 from lib.training import fit_or_load
 

@@ -13,9 +13,11 @@ import torch
 from safetensors.torch import save_file
 from tiny import OPTIONS
 
+import lib.checkpoints
 import lib.engine
-from lib.engine import Segmenter, describe_device, fast_precision, find_weights, load_checkpoint, read_card
-from lib.engine import save_checkpoint as save
+from lib.checkpoints import find_weights, load_checkpoint, read_card
+from lib.checkpoints import save_checkpoint as save
+from lib.engine import Segmenter, describe_device, fast_precision
 from lib.models import build
 from lib.settings import PlatesError
 
@@ -57,7 +59,7 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_old_one(
         Path(path).write_bytes(b"half")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(lib.engine, "save_file", full)
+    monkeypatch.setattr(lib.checkpoints, "save_file", full)
     with pytest.raises(PlatesError, match=r"best\.safetensors: cannot be written \(No space left"):
         save(checkpoint, model, CARD)
     assert checkpoint.read_bytes() == before
@@ -141,8 +143,8 @@ def test_unusable_weights_are_named_with_a_remedy(damage: object, words: str, ch
 def shelves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
     """Empty folders for shipped and for trained weights."""
     shipped, runs = tmp_path / "weights", tmp_path / "runs"
-    monkeypatch.setattr(lib.engine, "WEIGHTS", shipped)
-    monkeypatch.setattr(lib.engine, "RUNS", runs)
+    monkeypatch.setattr(lib.checkpoints, "WEIGHTS", shipped)
+    monkeypatch.setattr(lib.checkpoints, "RUNS", runs)
     return shipped, runs
 
 

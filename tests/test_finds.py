@@ -8,8 +8,8 @@ import torch
 from PIL import Image
 from tiny import row, split
 
+from lib.checkpoints import save_checkpoint
 from lib.detectors import detector
-from lib.engine import save_checkpoint
 from lib.finds import (
     Finds,
     choose_least,

@@ -17,6 +17,7 @@ from PIL import Image
 from tiny import OPTIONS, RECIPE, coco_split, scene
 
 import lib.catalogue
+import lib.checkpoints
 import lib.engine
 import lib.folders
 import lib.records
@@ -25,8 +26,8 @@ import lib.training
 from lib import bench
 from lib.__main__ import main
 from lib.catalogue import Experiment
+from lib.checkpoints import find_weights, load_checkpoint, read_card, save_checkpoint
 from lib.coco import ANNOTATIONS
-from lib.engine import find_weights, load_checkpoint, read_card, save_checkpoint
 from lib.metrics import METRICS
 from lib.models import build
 from lib.recipes import Recipe
@@ -45,9 +46,9 @@ PROMISED = {
 @pytest.fixture(autouse=True)
 def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Trainings go here and no weights are shipped; everything runs on one thread of the processor."""
-    for module in (lib.engine, lib.training):
+    for module in (lib.checkpoints, lib.training):
         monkeypatch.setattr(module, "RUNS", tmp_path / "runs")
-    monkeypatch.setattr(lib.engine, "WEIGHTS", tmp_path / "none")
+    monkeypatch.setattr(lib.checkpoints, "WEIGHTS", tmp_path / "none")
     for module in (lib.engine, lib.trainer, lib.training):
         monkeypatch.setattr(module, "device", lambda: torch.device("cpu"))
     threads = torch.get_num_threads()

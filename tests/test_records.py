@@ -9,6 +9,7 @@ import torch
 from datasets import DatasetDict
 from tiny import RECIPE, coco_split
 
+import lib.checkpoints
 import lib.engine
 import lib.trainer
 import lib.training
@@ -38,7 +39,7 @@ def plates(tmp_path_factory: pytest.TempPathFactory) -> DatasetDict:
 def bench(plates: DatasetDict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
     for module in (lib.engine, lib.trainer, lib.training):
         monkeypatch.setattr(module, "device", lambda: torch.device("cpu"))
-    for module in (lib.engine, lib.training):
+    for module in (lib.checkpoints, lib.training):
         monkeypatch.setattr(module, "RUNS", tmp_path / "runs")
     catalogue = {name: Experiment(name, name.title(), "tiny", paper=(0.9, 0.8)) for name in RECIPES}
     catalogue["one"] = replace(catalogue["one"], tested=True, conceals=True)

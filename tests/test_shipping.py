@@ -10,15 +10,17 @@ from datasets import DatasetDict
 from safetensors.torch import load_file
 from tiny import coco_split, scene
 
+import lib.checkpoints
 import lib.compact
 import lib.engine
 import lib.training
 from lib import shipping
 from lib.answers import quantise
+from lib.checkpoints import find_weights, read_card
 from lib.conceal import Concealer
 from lib.crops import Crop
 from lib.data import load_plates
-from lib.engine import Segmenter, find_weights, read_card
+from lib.engine import Segmenter
 from lib.settings import PlatesError
 from lib.shipping import choose_point, compact_recipe, ship, shipped, train_compact, train_stages
 
@@ -29,9 +31,9 @@ OPTIONS = {"stem": [4, 6], "channels": [8, 8, 8], "depth": [1, 1, 1], "neck": 8}
 def apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (lib.engine, lib.compact, lib.training):
         monkeypatch.setattr(module, "device", lambda: torch.device("cpu"))
-    for module in (lib.engine, lib.training):
+    for module in (lib.checkpoints, lib.training):
         monkeypatch.setattr(module, "RUNS", tmp_path / "runs")
-    monkeypatch.setattr(lib.engine, "WEIGHTS", tmp_path / "weights")
+    monkeypatch.setattr(lib.checkpoints, "WEIGHTS", tmp_path / "weights")
 
 
 @pytest.fixture

@@ -20,12 +20,13 @@ from tiny import RECIPE, pictures
 from torch import nn
 from tqdm import tqdm
 
+import lib.checkpoints
 import lib.engine
 import lib.files
 import lib.trainer
 import lib.training
 from lib import processes
-from lib.engine import find_weights, read_card
+from lib.checkpoints import find_weights, read_card
 from lib.losses import PlateLoss
 from lib.recipes import Recipe
 from lib.settings import ROOT, PlatesError
@@ -50,9 +51,9 @@ def on_one_thread_of_the_processor(monkeypatch: pytest.MonkeyPatch) -> Iterator[
 @pytest.fixture(autouse=True)
 def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where runs go, and a shelf of shipped weights that is empty."""
-    for module in (lib.engine, lib.training):
+    for module in (lib.checkpoints, lib.training):
         monkeypatch.setattr(module, "RUNS", tmp_path / "runs")
-    monkeypatch.setattr(lib.engine, "WEIGHTS", tmp_path / "none")
+    monkeypatch.setattr(lib.checkpoints, "WEIGHTS", tmp_path / "none")
     return tmp_path / "runs"
 
 
