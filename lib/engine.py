@@ -11,6 +11,7 @@ from torch import nn
 
 from lib.answers import MARK, runner
 from lib.checkpoints import HOW_TO_SHIP_WEIGHTS, checked, find_weights, load_checkpoint, read_card
+from lib.second_look import look_again
 from lib.settings import ROOT, PlatesError, device
 from lib.transforms import fit, to_input
 
@@ -23,6 +24,7 @@ class Segmenter:
         threshold: pixels with P(background) below it are to be concealed; None where nobody has chosen it.
         growth: by how much of its own height each concealed region is to be grown.
         sure: regions count in which P(background) somewhere falls below it; 1 for all.
+        again: whether each region is looked at once more, closer (`lib.second_look`); for networks of any size.
         file: the weights file, and from it, wherever it lies:
         weights_sha256: the first 12 digits of the file's SHA-256,
         trained_on: the line that names the training data,
@@ -44,10 +46,11 @@ class Segmenter:
         longest: int | None = None,
         portable: bool = True,
         small: Path | None = None,
+        again: bool = False,
     ) -> None:
         self.model = model.eval().to(memory_format=torch.channels_last)
         self.name, self.threshold, self.growth, self.sure = name, threshold, growth, sure
-        self.side = model.side
+        self.side, self.again = model.side, again
         self.device = next(model.parameters()).device
         if not self.side:
             self.longest = longest or model.longest
@@ -70,7 +73,7 @@ class Segmenter:
         if small:
             checked(small)
         told_point = (point.get("threshold"), point.get("growth", 0.0), point.get("sure", 1.0))
-        made = cls(model.to(device()), name, *told_point, small=small)
+        made = cls(model.to(device()), name, *told_point, small=small, again=point.get("again", False))
         if small and getattr(made.answer, "notes", {MARK: told}).get(MARK) != told:
             raise PlatesError(f"{small}: was made of other weights than {found.name}; {HOW_TO_SHIP_WEIGHTS}.")
         made.file, made.trained_on, made.epoch = found, card.get("data"), card.get("epoch")
@@ -91,14 +94,18 @@ class Segmenter:
         height, width = rgb.shape[:2]
         if not self.side:
             picture, scale = fit(rgb, self.longest)
-            background = self.answer(torch.from_numpy(picture)[None].to(self.device))[0].cpu().numpy()
-            background = cv2.resize(background, picture.shape[1::-1], interpolation=cv2.INTER_LINEAR)
+            background = cv2.resize(self._quarter(picture), picture.shape[1::-1], interpolation=cv2.INTER_LINEAR)
             background = background[: max(1, round(height * scale)), : max(1, round(width * scale))]
+            if self.again:
+                background = look_again(rgb, background, self._quarter)
             return cv2.resize(background, (width, height), interpolation=cv2.INTER_LINEAR)
         square = cv2.resize(rgb, (self.side, self.side), interpolation=cv2.INTER_AREA)
         pictures = torch.from_numpy(square).permute(2, 0, 1).unsqueeze(0).to(self.device)
         background = self.model(to_input(pictures)).softmax(1)[0, 0].float().cpu().numpy()
         return cv2.resize(background, (width, height), interpolation=cv2.INTER_LINEAR)
+
+    def _quarter(self, picture: np.ndarray) -> np.ndarray:
+        return self.answer(torch.from_numpy(picture)[None].to(self.device))[0].cpu().numpy()
 
 
 def told_weights(one: Any) -> str:

@@ -28,6 +28,7 @@ from lib.transforms import fit
 SCENES = 2000  # rendered scenes beside the photographs: exact outlines, and pictures without any plate
 VALIDATION = 160  # pictures at most that are looked at after each epoch; the operating point is chosen on all
 PLATE_FREE = 300  # parts of validation photographs without a plate that the operating point is chosen with
+ALARMS = 0.15  # the greatest share of these in which something may be concealed
 CALIBRATION = 60  # training pictures that the ranges of the int8 form are measured on
 SHIPPED = WEIGHTS / "platenet.safetensors"
 
@@ -97,21 +98,32 @@ def train_compact(
     return fit_or_load(name, replace(recipe, pictures=None), train, validation, told, trainer=trainer)
 
 
-def choose_point(run: Run, plates: DatasetDict) -> dict[str, float]:
-    """Choose a run's operating point on all of validation, unless it has one, and write it into its checkpoint."""
+def choose_point(run: Run, plates: DatasetDict) -> dict[str, Any]:
+    """Choose a run's operating point on all of validation, unless it has one, and write it into its checkpoint.
+
+    Returns:
+        As `lib.evaluate.choose_operating_point`, and ``again``: each region is looked at twice (`lib.second_look`).
+    """
     point = run.card["operating_point"]
     if point is None:
-        concealer = Concealer(Segmenter(run.model, run.card["name"]), threshold=0.5)
-        point = choose_operating_point(
-            plates["validation"],
-            concealer,
-            **FINER,
-            limit=None,
-            progress=someone_watches(),
-            plate_free=free_crops(plates["validation"], PLATE_FREE),
-        )
+        point = best_point(run, plates)
         set_operating_point(run, point)
     return point
+
+
+def best_point(run: Run, plates: DatasetDict) -> dict[str, Any]:
+    """What `choose_point` chooses."""
+    concealer = Concealer(Segmenter(run.model, run.card["name"], again=True), threshold=0.5)
+    point = choose_operating_point(
+        plates["validation"],
+        concealer,
+        **FINER,
+        limit=None,
+        progress=someone_watches(),
+        plate_free=free_crops(plates["validation"], PLATE_FREE),
+        alarm_limit=ALARMS,
+    )
+    return {**point, "again": True}
 
 
 def shipped(path: Path | None = None) -> Run:
@@ -146,6 +158,14 @@ def ship(
     quantise(model, pictures, path.with_suffix(".onnx"), sha256(path.read_bytes()).hexdigest())
     write_sums(path.parent)
     return path
+
+
+def choose_again(plates: DatasetDict, path: Path = SHIPPED) -> dict[str, Any]:
+    """Choose the point of the weights in ``path`` anew and write it into the card of the very same weights."""
+    run = shipped(path)
+    point = best_point(run, plates)
+    ship(run, point, plates, path, run.card["before"])
+    return point
 
 
 def write_sums(folder: Path) -> None:

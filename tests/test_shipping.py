@@ -22,7 +22,7 @@ from lib.crops import Crop
 from lib.data import load_plates
 from lib.engine import Segmenter
 from lib.settings import PlatesError
-from lib.shipping import choose_point, compact_recipe, ship, shipped, train_compact, train_stages
+from lib.shipping import choose_again, choose_point, compact_recipe, ship, shipped, train_compact, train_stages
 
 OPTIONS = {"stem": [4, 6], "channels": [8, 8, 8], "depth": [1, 1, 1], "neck": 8}
 
@@ -78,6 +78,20 @@ def test_what_is_shipped_tells_of_all_its_stages(plates: DatasetDict, tmp_path: 
     assert before["name"] == "tiny-first" and before["history"] == first.history and "log" not in before
     for one, other in zip(found.model.parameters(), run.model.parameters(), strict=True):
         assert torch.equal(one, other.half().float())
+
+
+def test_the_point_chosen_anew_leaves_the_weights_as_they_were(plates: DatasetDict, tmp_path: Path) -> None:
+    path = tmp_path / "weights" / "platenet.safetensors"
+    first, run = train_stages("tiny", recipe(epochs=1), plates)
+    ship(run, {"threshold": 0.5, "growth": 0.1}, plates, path, before=[first.card])
+    weights, card = load_file(path), read_card(path)
+    assert not Segmenter.load().again  # a point of one look
+    point = choose_again(plates, path)
+    segmenter = Segmenter.load()
+    assert segmenter.again and segmenter.threshold == point["threshold"] and segmenter.sure == point["sure"]
+    again = load_file(path)
+    assert all(torch.equal(weights[name], again[name]) for name in weights) and len(weights) == len(again)
+    assert read_card(path) == card | {"operating_point": point}
 
 
 def test_weights_that_are_not_the_shipped_ones_are_refused(plates: DatasetDict, tmp_path: Path) -> None:

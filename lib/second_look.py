@@ -1,0 +1,89 @@
+"""A closer look at each region that a segmentation network finds, with the very same network.
+
+How large a plate appears decides how well it is found. Where the first look is at all of a picture, the second brings
+each region to one size, with what is round it, and both have their say. Several scales of a picture are often averaged
+(Simonyan and Zisserman 2015, *Very deep convolutional networks for large-scale image recognition*, section 4.2); here
+the second is for those places alone where there is something to be told.
+"""
+
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+
+from lib.masks import Component, components
+from lib.platenet import COARSE
+from lib.transforms import GREY
+
+LOOSE = 0.96  # a region is where P(background) is below it
+SIZE = (320, 256)  # pixels, width and height, of what is looked at: multiples of `lib.platenet.STRIDE`
+WIDE = 96.0  # pixels: how wide a region is in it, or twice as high
+LEAST = (6.0, 3.0)  # pixels of the picture: a region is taken for at least this wide and high
+MOST = 40  # regions of a picture that are looked at again, the surest; others keep what was said of them
+ODDS = 1e-4  # probabilities are kept this far from 0 and 1, so that no look alone decides
+
+
+def log_odds(probability: np.ndarray) -> np.ndarray:
+    """Natural logarithm of p / (1 - p), of p kept within `ODDS` of 0 and 1."""
+    kept = np.clip(probability, ODDS, 1 - ODDS)
+    return np.log(kept / (1 - kept))
+
+
+def closer(rgb: np.ndarray, box: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What is round a box in a picture, uint8 ``(H, W, 3)``, at the size of a second look; grey beyond the border.
+
+    Args:
+        box: left, top, right, bottom in pixels.
+
+    Returns:
+        uint8 ``(256, 320, 3)``, and how the picture's pixels lie in it, float64 ``(2, 2)``: for x and y the scale, and
+        where the picture's 0 is.
+    """
+    middle, sides = (box[:2] + box[2:]) / 2, np.maximum(box[2:] - box[:2], LEAST)
+    scale = WIDE / max(sides[0], 2 * sides[1])
+    origin = np.array(SIZE) / 2 - middle * scale
+    low = np.floor(np.maximum(-origin / scale, 0)).astype(int)  # the part of the picture that is seen
+    high = np.ceil(np.minimum((np.array(SIZE) - origin) / scale, rgb.shape[1::-1])).astype(int)
+    part = rgb[low[1] : high[1], low[0] : high[0]]
+    if scale < 1:  # shrunk by areas first, so that no pixel is skipped
+        size = np.maximum(np.round((high - low) * scale), 1).astype(int)
+        part = cv2.resize(part, size.tolist(), interpolation=cv2.INTER_AREA)
+    stretch = scale * (high - low) / part.shape[1::-1]
+    at = origin + low * scale + (stretch - 1) / 2  # OpenCV's whole numbers are the pixels' middles
+    into = np.array([[stretch[0], 0, at[0]], [0, stretch[1], at[1]]])
+    border = {"borderMode": cv2.BORDER_CONSTANT, "borderValue": (GREY,) * 3}
+    crop = cv2.warpAffine(part, into, SIZE, flags=cv2.INTER_LINEAR, **border)
+    return crop, np.stack([np.full(2, scale), origin], axis=1)
+
+
+def look_again(rgb: np.ndarray, background: np.ndarray, answer: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """P(background), float32 ``(h, w)``, after a closer look at each region.
+
+    In the pixels of a region it is the mean of both looks' log odds, in all others what it was.
+
+    Args:
+        rgb: the picture, uint8 ``(H, W, 3)``.
+        background: P(background) of the first look, float32 ``(h, w)``, of the picture or a copy of another size.
+        answer: from uint8 ``(256, 320, 3)`` to P(background) at a quarter of the size.
+    """
+    stretch = np.array([big / small for big, small in zip(rgb.shape[1::-1], background.shape[::-1], strict=True)])
+    after = background.copy()
+
+    def least(region: Component) -> float:
+        return float(background[region.rows, region.columns][region.mask].min())
+
+    for region in sorted(components(background < LOOSE), key=least)[:MOST]:
+        (top, bottom), (left, right) = ((part.start, part.stop) for part in (region.rows, region.columns))
+        box = np.array([left, top, right, bottom]) * np.tile(stretch, 2)
+        crop, into = closer(rgb, box)
+        told = log_odds(answer(crop))
+        # a pixel's middle in this copy, to the picture, to the crop, to a quarter of it; whole numbers are middles
+        scale = stretch * into[:, 0] / COARSE
+        at = (((np.array([left, top]) + 0.5) * stretch) * into[:, 0] + into[:, 1]) / COARSE - 0.5
+        matrix = np.array([[scale[0], 0, at[0]], [0, scale[1], at[1]]])
+        how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        size = (right - left, bottom - top)
+        second = cv2.warpAffine(told, matrix, size, flags=how, borderMode=cv2.BORDER_REPLICATE)[region.mask]
+        first = log_odds(background[region.rows, region.columns][region.mask])
+        after[region.rows, region.columns][region.mask] = 1 / (1 + np.exp(-(first + second) / 2))
+    return after
