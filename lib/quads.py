@@ -96,7 +96,8 @@ class QuadSegmenter:
         segmenter = Segmenter.load()
         find = Tiled(RegionBoxes(segmenter, point["region"]))
         name = f"{segmenter.name} + {card['name']}"
-        made = cls(find, CornerFinder(network, point["expand"]), name, point["threshold"], point["growth"])
+        at = (point["threshold"], point["growth"], point.get("sure", 1.0))
+        made = cls(find, CornerFinder(network, point["expand"]), name, *at)
         made.file, made.weights_sha256, made.trained_on, made.point = path, told[:12], card.get("data"), point
         return made
 

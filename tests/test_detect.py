@@ -35,7 +35,7 @@ from lib.quads import QuadSegmenter
 from lib.settings import PlatesError
 
 TINY = {"channels": [4, 4, 4, 4], "neck": 4}
-SHOWN = {"region": 0.5, "expand": 1.3, "threshold": 0.6, "growth": 0.1, "curve": []}
+SHOWN = {"region": 0.5, "expand": 1.3, "threshold": 0.6, "growth": 0.1, "sure": 0.4, "curve": []}
 
 
 def rows(count: int = 3) -> dict:
@@ -130,7 +130,7 @@ def test_shipped_corners_are_loaded_with_their_point(shipped: Path) -> None:
     assert "log" not in json.loads(shipped.with_suffix(".json").read_text())
     concealer = Concealer.load("detect", shipped)
     segmenter = concealer.segmenter
-    assert (concealer.threshold, concealer.growth, concealer.sure) == (0.6, 0.1, 1.0)
+    assert (concealer.threshold, concealer.growth, concealer.sure) == (0.6, 0.1, 0.4)
     assert segmenter.corners.expand == 1.3 and segmenter.point == SHOWN and segmenter.weights_sha256 == told[:12]
     assert "tiny corners" in segmenter.say() and "magenta plates" in segmenter.say()
     out = concealer(np.full((120, 160, 3), 90, np.uint8))
