@@ -75,7 +75,7 @@ def started(make: Callable[[], Portable], otherwise: nn.Module) -> nn.Module:
             "Install the packages of requirements.txt to mend it.",
             stacklevel=4,
         )
-        return otherwise.eval()
+        return otherwise
 
 
 def export(network: nn.Module, example: Tensor, path: Path, varying: Sequence[int] = ()) -> Path:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
+from lib.crops import for_opencv
 from lib.masks import Component, components
 from lib.platenet import COARSE
 from lib.transforms import GREY
@@ -49,11 +50,15 @@ def closer(rgb: np.ndarray, box: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         size = np.maximum(np.round((high - low) * scale), 1).astype(int)
         part = cv2.resize(part, size.tolist(), interpolation=cv2.INTER_AREA)
     stretch = scale * (high - low) / part.shape[1::-1]
-    at = origin + low * scale + (stretch - 1) / 2  # OpenCV's whole numbers are the pixels' middles
-    into = np.array([[stretch[0], 0, at[0]], [0, stretch[1], at[1]]])
     border = {"borderMode": cv2.BORDER_CONSTANT, "borderValue": (GREY,) * 3}
-    crop = cv2.warpAffine(part, into, SIZE, flags=cv2.INTER_LINEAR, **border)
+    crop = cv2.warpAffine(part, _moved(stretch, origin + low * scale), SIZE, flags=cv2.INTER_LINEAR, **border)
     return crop, np.stack([np.full(2, scale), origin], axis=1)
+
+
+def _moved(scale: np.ndarray, origin: np.ndarray) -> np.ndarray:
+    matrix = np.diag([*scale, 1.0])
+    matrix[:2, 2] = origin
+    return for_opencv(matrix)[:2]
 
 
 def look_again(rgb: np.ndarray, background: np.ndarray, answer: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
@@ -77,10 +82,8 @@ def look_again(rgb: np.ndarray, background: np.ndarray, answer: Callable[[np.nda
         box = np.array([left, top, right, bottom]) * np.tile(stretch, 2)
         crop, into = closer(rgb, box)
         told = log_odds(answer(crop))
-        # a pixel's middle in this copy, to the picture, to the crop, to a quarter of it; whole numbers are middles
-        scale = stretch * into[:, 0] / COARSE
-        at = (((np.array([left, top]) + 0.5) * stretch) * into[:, 0] + into[:, 1]) / COARSE - 0.5
-        matrix = np.array([[scale[0], 0, at[0]], [0, scale[1], at[1]]])
+        scale, origin = into.T / COARSE  # from the region's box in this copy to the answer
+        matrix = _moved(stretch * scale, np.array([left, top]) * stretch * scale + origin)
         how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         size = (right - left, bottom - top)
         second = cv2.warpAffine(told, matrix, size, flags=how, borderMode=cv2.BORDER_REPLICATE)[region.mask]
