@@ -1,4 +1,4 @@
-"""A closer look at each region that a segmentation network finds, with the very same network.
+"""A closer look at each region that a segmentation network takes for a plate, or nearly, with the very same network.
 
 How large a plate appears decides how well it is found. Where the first look is at all of a picture, the second brings
 each region to one size, with what is round it, and both have their say. Several scales of a picture are often averaged
@@ -12,15 +12,16 @@ import cv2
 import numpy as np
 
 from lib.crops import for_opencv
-from lib.masks import Component, components
+from lib.masks import Component, components, reaching
 from lib.platenet import COARSE
 from lib.transforms import GREY
 
-LOOSE = 0.96  # a region is where P(background) is below it
+LOOSE = 0.96  # a region is where P(background) is below it ...
+WORTH = 0.8  # ... and looked at again if P(background) somewhere is below this: fainter ones are hardly ever plates
 SIZE = (320, 256)  # pixels, width and height, of what is looked at: multiples of `lib.platenet.STRIDE`
 WIDE = 96.0  # pixels: how wide a region is in it, or twice as high
 LEAST = (6.0, 3.0)  # pixels of the picture: a region is taken for at least this wide and high
-MOST = 40  # regions of a picture that are looked at again, the surest; others keep what was said of them
+MOST = 40  # regions of a picture that are looked at again, the surest; all others keep what was said of them
 ODDS = 1e-4  # probabilities are kept this far from 0 and 1, so that no look alone decides
 
 
@@ -62,7 +63,7 @@ def _moved(scale: np.ndarray, origin: np.ndarray) -> np.ndarray:
 
 
 def look_again(rgb: np.ndarray, background: np.ndarray, answer: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-    """P(background), float32 ``(h, w)``, after a closer look at each region.
+    """P(background), float32 ``(h, w)``, after a closer look at each region that may be a plate.
 
     In the pixels of a region it is the mean of both looks' log odds, in all others what it was.
 
@@ -77,7 +78,8 @@ def look_again(rgb: np.ndarray, background: np.ndarray, answer: Callable[[np.nda
     def least(region: Component) -> float:
         return float(background[region.rows, region.columns][region.mask].min())
 
-    for region in sorted(components(background < LOOSE), key=least)[:MOST]:
+    worth = components(reaching(background < LOOSE, background < WORTH))
+    for region in sorted(worth, key=least)[:MOST]:
         (top, bottom), (left, right) = ((part.start, part.stop) for part in (region.rows, region.columns))
         box = np.array([left, top, right, bottom]) * np.tile(stretch, 2)
         crop, into = closer(rgb, box)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from lib.engine import Segmenter
 from lib.models import build
-from lib.second_look import LOOSE, MOST, SIZE, WIDE, closer, log_odds, look_again
+from lib.second_look import LOOSE, MOST, SIZE, WIDE, WORTH, closer, log_odds, look_again
 
 GREEN, RED = (0, 255, 0), (255, 0, 0)
 
@@ -66,7 +66,7 @@ def test_what_the_second_look_sees_lies_where_it_saw_it() -> None:
         assert [*found.min(0), *found.max(0) + size] == pytest.approx([40, 80, 60, 140], abs=size + 1)
 
 
-@given(st.floats(0.05, 0.999), st.floats(0.001, 0.999))
+@given(st.floats(0.21, 0.999), st.floats(0.001, 0.999))
 def test_the_mean_of_log_odds_pixel_by_pixel(first: float, second: float) -> None:
     background = np.ones((40, 60), np.float32)
     background[10:20, 10:40] = 1 - np.float32(first) * np.linspace(0.7, 1, 30, dtype=np.float32)
@@ -117,6 +117,15 @@ def test_no_region_is_no_work_and_of_many_the_rest_keep_the_first_answer() -> No
     after = look_again(rgb, background, lambda crop: looks.append(1) or always(0.001)(crop))
     assert len(looks) == MOST and ((after == background) & (background < LOOSE)).sum() == 600 - MOST
     assert (after[::2, ::20] > 0.9).sum() == MOST  # the surest were asked about
+
+
+def test_a_faint_region_is_left_as_it_is_and_a_surer_one_looked_at_whole() -> None:
+    rgb, background = street()
+    background[background < LOOSE] = WORTH + 0.05
+    background[45:55, 30:40] = WORTH - 0.05
+    after = look_again(rgb, background, always(0.999))
+    assert (after[:, 120:] == background[:, 120:]).all()
+    assert (after[38:62, 18:82] < background[38:62, 18:82]).all()
 
 
 def test_a_smaller_copys_regions_are_found_in_the_picture() -> None:
