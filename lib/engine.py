@@ -24,7 +24,7 @@ class Segmenter:
         threshold: pixels with P(background) below it are to be concealed; None where nobody has chosen it.
         growth: by how much of its own height each concealed region is to be grown.
         sure: regions count in which P(background) somewhere falls below it; 1 for all.
-        again: whether each region is looked at once more, closer (`lib.second_look`); for networks of any size.
+        again: whether what may be a plate is looked at once more, closer (`lib.second_look`); for networks of any size.
         file: the weights file, and from it, wherever it lies:
         weights_sha256: the first 12 digits of the file's SHA-256,
         trained_on: the line that names the training data,

@@ -102,7 +102,8 @@ def choose_point(run: Run, plates: DatasetDict) -> dict[str, Any]:
     """Choose a run's operating point on all of validation, unless it has one, and write it into its checkpoint.
 
     Returns:
-        As `lib.evaluate.choose_operating_point`, and ``again``: each region is looked at twice (`lib.second_look`).
+        As `lib.evaluate.choose_operating_point`, and ``again``: what may be a plate is looked at twice
+        (`lib.second_look`).
     """
     point = run.card["operating_point"]
     if point is None:
