@@ -56,10 +56,14 @@ def components(mask: np.ndarray) -> Iterator[Component]:
 
 def reaching(mask: np.ndarray, seeds: np.ndarray) -> np.ndarray:
     """The 8-connected components of a mask (H, W) bool that hold at least one pixel of ``seeds``, (H, W) bool."""
-    count, labels = cv2.connectedComponents(mask.view(np.uint8), connectivity=8)
-    kept = np.zeros(count, bool)
-    kept[labels[seeds & mask]] = True
-    return kept[labels]
+    left, top, width, height = cv2.boundingRect(mask.view(np.uint8))
+    window, out = (slice(top, top + height), slice(left, left + width)), np.zeros(mask.shape, bool)
+    if width:
+        count, labels = cv2.connectedComponents(mask[window].view(np.uint8), connectivity=8)
+        kept = np.zeros(count, bool)
+        kept[labels[seeds[window] & mask[window]]] = True
+        out[window] = kept.take(labels)
+    return out
 
 
 def fill_holes(mask: np.ndarray) -> np.ndarray:

@@ -7,12 +7,13 @@ the second is for those places alone where there is something to be told.
 """
 
 from collections.abc import Callable
+from operator import itemgetter
 
 import cv2
 import numpy as np
 
 from lib.crops import for_opencv
-from lib.masks import Component, components, reaching
+from lib.masks import Component, components
 from lib.platenet import COARSE
 from lib.transforms import GREY
 
@@ -73,22 +74,23 @@ def look_again(rgb: np.ndarray, background: np.ndarray, answer: Callable[[np.nda
         answer: from uint8 ``(256, 320, 3)`` to P(background) at a quarter of the size.
     """
     stretch = np.array([big / small for big, small in zip(rgb.shape[1::-1], background.shape[::-1], strict=True)])
-    after = background.copy()
 
     def least(region: Component) -> float:
         return float(background[region.rows, region.columns][region.mask].min())
 
-    worth = components(reaching(background < LOOSE, background < WORTH))
-    for region in sorted(worth, key=least)[:MOST]:
+    told = [(least(region), region) for region in components(background < LOOSE)]
+    worth = sorted((each for each in told if each[0] < WORTH), key=itemgetter(0))[:MOST]
+    after = background.copy() if worth else background
+    for _, region in worth:
         (top, bottom), (left, right) = ((part.start, part.stop) for part in (region.rows, region.columns))
         box = np.array([left, top, right, bottom]) * np.tile(stretch, 2)
         crop, into = closer(rgb, box)
-        told = log_odds(answer(crop))
+        seen = log_odds(answer(crop))
         scale, origin = into.T / COARSE  # from the region's box in this copy to the answer
         matrix = _moved(stretch * scale, np.array([left, top]) * stretch * scale + origin)
         how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         size = (right - left, bottom - top)
-        second = cv2.warpAffine(told, matrix, size, flags=how, borderMode=cv2.BORDER_REPLICATE)[region.mask]
+        second = cv2.warpAffine(seen, matrix, size, flags=how, borderMode=cv2.BORDER_REPLICATE)[region.mask]
         first = log_odds(background[region.rows, region.columns][region.mask])
         after[region.rows, region.columns][region.mask] = 1 / (1 + np.exp(-(first + second) / 2))
     return after
