@@ -9,10 +9,10 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from scipy.stats import beta
 
 from lib import redact as shipped
 from lib.attack import ALPHABET, REGIONS, Colour, Reader, Target, numbers, photograph, weak_blur, weak_mosaic
+from lib.bootstrap import share_interval
 from lib.masks import components
 from lib.scenes.noise import PLATE_FONTS
 from lib.scenes.plates import BLACK, DEEP_RED, NIGHT_BLUE, PALE_BLUE, WHITE, YELLOW
@@ -65,13 +65,6 @@ def lit(height: int, look: Look, light: float, places: int = 7) -> Target:
     return Target(height, font, ground, ink, places)
 
 
-def interval(right: int, count: int, level: float = 0.99) -> tuple[float, float]:
-    """Exact interval of a share (Clopper and Pearson 1934), ``right`` of ``count``."""
-    tail = (1 - level) / 2
-    low = float(beta.ppf(tail, right, count - right + 1)) if right else 0.0
-    return low, float(beta.ppf(1 - tail, right + 1, count - right)) if right < count else 1.0
-
-
 def measure(
     ways: Sequence[Way],
     height: int,
@@ -120,7 +113,7 @@ def measure(
     return [
         {"mode": way.mode, "region": way.region, "strength": way.strength}
         | shape
-        | {"right": hits, "recovered": hits / count, "interval": interval(hits, count)}
+        | {"right": hits, "recovered": hits / count, "interval": share_interval(hits, count, 0.99)}
         for way, hits in right.items()
     ]
 

@@ -1,8 +1,9 @@
-"""Intervals: by resampling whole pictures for every ratio that the course quotes, by Student's t over seeds."""
+"""Intervals: by resampling whole pictures for every ratio that the course quotes, by Student's t over seeds, exact."""
 
 from collections.abc import Sequence
 
 import numpy as np
+from scipy.stats import beta
 from scipy.stats import t as student
 
 
@@ -33,6 +34,13 @@ def ratio_interval(
         values.append((weights @ top)[told] / denominators[told])
     low, high = np.quantile(np.concatenate(values), [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
+
+
+def share_interval(right: int, count: int, level: float = 0.95) -> tuple[float, float]:
+    """Exact interval of a share (Clopper and Pearson 1934), ``right`` of ``count``."""
+    tail = (1 - level) / 2
+    low = float(beta.ppf(tail, right, count - right + 1)) if right else 0.0
+    return low, float(beta.ppf(1 - tail, right + 1, count - right)) if right < count else 1.0
 
 
 def seeds_interval(values: Sequence[float], level: float = 0.95) -> tuple[float, float] | None:

@@ -9,7 +9,8 @@ import pytest
 from lib import redact as shipped
 from lib.attack import ALPHABET, REGIONS, Target, numbers, photograph, weak_blur, weak_mosaic
 from lib.attack_records import BOUND, HEIGHTS, load, recipe
-from lib.attack_trials import CHANCE, LOOKS, Way, ceiling, controls, examples, interval, lit, measure, shipped_ways
+from lib.attack_trials import CHANCE, LOOKS, Way, ceiling, controls, examples, lit, measure, shipped_ways
+from lib.bootstrap import share_interval
 from lib.files import write_json
 from lib.settings import PlatesError
 
@@ -119,9 +120,9 @@ def test_a_steady_error_is_learned_from_rehearsals() -> None:
 
 
 def test_exact_intervals() -> None:
-    assert interval(10, 100, 0.95) == pytest.approx((0.0490, 0.1762), abs=1e-4)  # Clopper and Pearson's table
-    assert interval(0, 100) == (0.0, pytest.approx(1 - 0.005**0.01))
-    assert interval(100, 100) == (pytest.approx(0.005**0.01), 1.0)
+    assert share_interval(10, 100) == pytest.approx((0.0490, 0.1762), abs=1e-4)  # Clopper and Pearson's table
+    assert share_interval(0, 100, 0.99) == (0.0, pytest.approx(1 - 0.005**0.01))
+    assert share_interval(100, 100, 0.99) == (pytest.approx(0.005**0.01), 1.0)
 
 
 def test_the_same_seed_gives_the_same_cells() -> None:
@@ -166,7 +167,7 @@ def test_the_committed_record_keeps_the_promise() -> None:
     assert any(cell["frames"] == 25 for cell in ours)
     for cell in told["cells"]:
         assert cell["recovered"] == cell["right"] / cell["characters"]
-        assert cell["interval"] == pytest.approx(interval(cell["right"], cell["characters"]))
+        assert cell["interval"] == pytest.approx(share_interval(cell["right"], cell["characters"], 0.99))
     assert all(bound["recovered"] <= BOUND for bound in told["ceilings"] if bound["places"] > 1)
     known = {(bound["region"], bound["height"], bound["places"]): bound["recovered"] for bound in told["ceilings"]}
     assert known.keys() >= {(region, height, 7) for region in REGIONS for height in HEIGHTS}

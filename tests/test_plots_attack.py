@@ -8,7 +8,8 @@ import pytest
 from IPython.display import Image
 from shown import text
 
-from lib.attack_trials import Example, interval
+from lib.attack_trials import Example
+from lib.bootstrap import share_interval
 from lib.conceal import Concealer
 from lib.images import Picture, encode
 from lib.plots import attack, serving
@@ -19,7 +20,7 @@ from lib.settings import PlatesError
 def cell(mode: str, right: int, strength: float | None = None, region: str = "characters", **more: Any) -> dict:
     shape = {"height": 16, "frames": 1, "places": 7, "characters": 2000}
     told = {"mode": mode, "region": region, "strength": strength, "right": right, "recovered": right / 2000}
-    return told | shape | {"interval": list(interval(right, 2000))} | more
+    return told | shape | {"interval": list(share_interval(right, 2000, 0.99))} | more
 
 
 CELLS = [
@@ -68,6 +69,7 @@ def test_figures_are_figures() -> None:
         serving.side_by_side({"segment": [one, one], "detect": [one, one]}, "tiny"),
         serving.stages({1: times, 2: times}, "tiny"),
         serving.film([one, one], [one, one], "tiny"),
+        serving.stacked({"one frame": one, "mean of 2": one}, "tiny"),
     ]
     assert all(isinstance(each, Image) and len(each.data) > 1000 for each in drawn)
 

@@ -37,7 +37,7 @@ def strengths(cells: Cells, data: str) -> Image:
         x, y = [cell["strength"] for cell in own], [cell["recovered"] for cell in own]
         left.errorbar(x, y, _error(own), fmt=line, color=colour, capsize=3, ms=5, label=label)
     _limits(left)
-    left.axvline(redact.BLOCK, color="0.4", linewidth=6, alpha=0.4, label="`redact`: this or more")
+    left.axvline(redact.BLOCK, color="0.4", linewidth=6, alpha=0.4, label="our modes: this or more")
     ticks = sorted({cell["strength"] for cell in cells if cell["strength"] is not None} | {redact.BLOCK})
     left.set_xscale("log")
     left.set_xticks(ticks, [f"{tick:g}" for tick in ticks], fontsize=8)
@@ -58,10 +58,12 @@ def strengths(cells: Cells, data: str) -> Image:
             label=f"{mode}, {REGIONS[region]}" + (f", {frames} frames" if frames > 1 else ""),
         )  # fmt: skip
     _limits(right)
-    right.axhline(BOUND, color=RED, linewidth=1.2, label=f"no interval may pass {BOUND}")
+    right.axhline(BOUND, color=RED, linewidth=1.2, label=f"our limit, {BOUND}")
     right.set_xticks(range(len(heights)), [str(height) for height in heights])
     top = max(0.08, *(1.1 * cell["interval"][1] for cell in plain))
-    right.set(xlabel="height of a character, pixels", ylim=(0, top), title="`redact`, enlarged")
+    right.set(
+        xlabel="height of a character, pixels", ylim=(0, top), title="our modes, enlarged", ylabel="characters read"
+    )
     right.legend(fontsize=7, loc="center left", bbox_to_anchor=(1.0, 0.5))
     return show(figure, data, "09_attack")
 

@@ -69,10 +69,20 @@ def cameras(rows: Iterable[tuple[str, int, float, np.ndarray]], data: str) -> Ma
 
 def film(before: Sequence[np.ndarray], after: Sequence[np.ndarray], data: str) -> Image:
     """Frames of a film above the same frames of the concealed one."""
-    figure, made = panels(2 * len(before), len(before), 9.0, before[0].shape[0] / before[0].shape[1])
+    titles = [f"{row}, {number + 1} of {len(before)}" for row in ("before", "after") for number in range(len(before))]
+    figure, made = panels(2 * len(before), len(before), 9.0, before[0].shape[0] / before[0].shape[1], titles=titles)
     for place, picture in zip(made, [*before, *after], strict=True):
         place.imshow(picture)
     return show(figure, data, "09_film", photographs=True)
+
+
+def stacked(pictures: Mapping[str, np.ndarray], data: str) -> Image:
+    """A plate as from the front, a title to what is seen of it, each uint8 ``(h, w, 3)``."""
+    first = next(iter(pictures.values()))
+    figure, made = panels(len(pictures), len(pictures), 9.0, first.shape[0] / first.shape[1], titles=list(pictures))
+    for place, picture in zip(made, pictures.values(), strict=True):
+        place.imshow(picture)
+    return show(figure, data, "09_stacked", photographs=True)
 
 
 def exposures(told: Mapping[str, Mapping[str, Any]], data: str) -> Markdown:
