@@ -16,7 +16,7 @@ from lib.corner_training import NARROWEST
 from lib.corners import CornerFinder, corner_error
 from lib.data import plates_of
 from lib.engine import Segmenter
-from lib.evaluate import FINER, choose_operating_point, evaluate
+from lib.evaluate import FINER, choose_operating_point
 from lib.finds import OVERLAP, overlaps
 from lib.platefree import free_crops
 from lib.quads import CORNERS, POINT, Find, QuadSegmenter, RegionBoxes
@@ -24,9 +24,8 @@ from lib.regions import corners_of
 from lib.shipping import PLATE_FREE, write_sums
 from lib.training import Run
 
-EXPANSIONS = (1.0, 1.15, 1.3, 1.5)  # sides of the crop, in sides of the box; no more than the networks learn from
-REGIONS = (0.5, 0.8)  # P(background) at which a region ends that a box is laid round
-CURVE = 100  # validation pictures with known corners that expansions are compared on; the point is chosen on all
+EXPANSIONS = (1.0, 1.15, 1.3, 1.5, 1.7)  # sides of the crop, in sides of the box; no more than the networks learn from
+EDGES = (0.35, 0.6)  # shares of a region's highest P(plate) at which its box ends
 SCENES = 160  # rendered scenes of validation beside the photographs
 
 
@@ -64,7 +63,6 @@ def expansion_curve(
     validation: Dataset,
     plate_free: Sequence[np.ndarray] = (),
     factors: Iterable[float] = EXPANSIONS,
-    limit: int | None = CURVE,
 ) -> list[dict[str, Any]]:
     """What `detect` covers within the limits on validation, for each factor that boxes are expanded by.
 
@@ -72,7 +70,6 @@ def expansion_curve(
         find: of boxes.
         network: of `lib.landmarks`.
         plate_free: pictures without a plate; see `lib.evaluate.choose_operating_point`.
-        limit: how many validation pictures; None for all.
 
     Returns:
         For each factor the chosen operating point with what it gives, and ``expand``.
@@ -80,7 +77,7 @@ def expansion_curve(
     find, curve = Remembered(find), []
     for factor in factors:
         segmenter = QuadSegmenter(find, CornerFinder(network, factor), "detect")
-        options = {**FINER, "limit": limit, "plate_free": plate_free, "progress": False}
+        options = {**FINER, "limit": None, "plate_free": plate_free, "progress": False}
         point = choose_operating_point(validation, Concealer(segmenter, 0.5), **options)
         curve.append({"expand": factor, **point})
     return curve
@@ -96,7 +93,7 @@ def best(curve: Sequence[dict[str, Any]]) -> dict[str, Any]:
 def choose_detect(
     network: nn.Module, plates: DatasetDict, scenes: Dataset | None = None, segmenter: Segmenter | None = None
 ) -> dict[str, Any]:
-    """Choose how far regions reach, how far boxes are expanded, threshold and growth, all on validation.
+    """Choose where boxes end, how far they are expanded, threshold and growth, all on validation.
 
     Coverage is of the plates whose corners are known (`known`); stray and false cover are of all pictures.
 
@@ -106,9 +103,7 @@ def choose_detect(
         segmenter: whose regions are boxed; None for the shipped one.
 
     Returns:
-        The `safest` of the regions' points on all of validation, with ``region``, ``expand``, the share
-        ``missed_of_all`` of the data's plates, and the ``curve`` that each region's expansion is from, on pictures that
-        have a plate with known corners.
+        The `best` point, with ``edge`` and ``expand``, and the ``curve`` of all that were tried.
 
     Raises:
         PlatesError: no plate's corners are known.
@@ -117,35 +112,12 @@ def choose_detect(
     free = free_crops(plates["validation"], PLATE_FREE)
     if scenes is not None:
         validation = concatenate_datasets([validation, known(scenes)])
-    some = [number for number, row in enumerate(validation["objects"]) if not all(row["iscrowd"])]
-    finds = {region: Remembered(RegionBoxes(segmenter, region)) for region in REGIONS}
     curve = [
-        {"region": region, **row}
-        for region, find in finds.items()
-        for row in expansion_curve(find, network, validation.select(some), free)
+        {"edge": edge, **row}
+        for edge in EDGES
+        for row in expansion_curve(RegionBoxes(segmenter, edge), network, validation, free)
     ]
-    points = []
-    for region, find in finds.items():  # each once more, now with all that it takes for a plate and that is none
-        won = best([row for row in curve if row["region"] == region])
-        (whole,) = expansion_curve(find, network, validation, free, [won["expand"]], limit=None)
-        corners = CornerFinder(network, whole["expand"])
-        held = {key: whole[key] for key in ("threshold", "growth", "sure")}
-        concealer = Concealer(QuadSegmenter(find, corners, "detect"), **held)
-        of_all = evaluate(plates["validation"], concealer, progress=False).summary()["missed"]
-        points.append({"region": region, **whole, "missed_of_all": of_all})
-    return {**safest(points), "curve": curve}
-
-
-def safest(points: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Of the points that the plates with known corners do not tell apart the one that misses fewest plates of all.
-
-    Less than half concealed is missed, whether corners are known or a box alone, so that here every label counts.
-    Not told apart: within a standard error of the highest coverage, and within the limits where any point is.
-    """
-    able = [point for point in points if point["feasible"]] or list(points)
-    most = max(point["coverage"] for point in able)
-    error = (most * (1 - most) / max(able[0]["plates"], 1)) ** 0.5
-    return min((p for p in able if p["coverage"] >= most - error), key=lambda p: p["missed_of_all"])
+    return {**best(curve), "curve": curve}
 
 
 def ship_corners(run: Run, point: dict[str, Any], path: Path = CORNERS) -> Path:

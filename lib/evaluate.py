@@ -141,7 +141,7 @@ def choose_operating_point(
     The network runs once per picture; its answer is kept at a longer side of at most 640 and 16 bits (0.6 MB), and the
     concealer's own mask of it is measured for points of the grid. A higher threshold conceals more, so each growth's
     highest threshold within the limits is found by bisection. Among these the greatest coverage wins; equal ones are
-    told apart by fewer missed plates, then less stray and false cover. With ``plate_free`` pictures the question
+    told apart by fewer missed plates, then less false and stray cover. With ``plate_free`` pictures the question
     whether a region counts at all is settled first: ``sure`` is the highest of `SURES` at which few of them alarm.
 
     Args:
@@ -204,4 +204,4 @@ def choose_operating_point(
     feasible = [point for point in points if point["feasible"]]
     if not feasible:
         return min(points, key=lambda p: (p["stray_cover"], p["false_cover"]))
-    return max(feasible, key=lambda p: (p["coverage"], -p["missed"], -p["stray_cover"], -p["false_cover"]))
+    return max(feasible, key=lambda p: (p["coverage"], -p["missed"], -p["false_cover"], -p["stray_cover"]))

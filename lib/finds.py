@@ -10,7 +10,7 @@ import numpy as np
 from datasets import Dataset
 
 from lib import scenes
-from lib.bootstrap import ratio_interval
+from lib.bootstrap import ratio_interval, share_interval
 from lib.boxes import average_precision
 from lib.data import SEED, plates_of
 from lib.detection import Detector
@@ -18,12 +18,12 @@ from lib.engine import Segmenter
 from lib.metrics import COVERED, SMALL
 from lib.quads import Find, RegionBoxes
 from lib.regions import PlateTruth, corners_of
+from lib.yolo import load_yolo
 
 OVERLAP = 0.5  # intersection over union from which a box is a find
 OVERLAPS = tuple(np.arange(0.5, 0.96, 0.05).round(2).tolist())  # COCO's ten
 FALSE = 1.0  # false boxes a picture that are let pass where recall is read, on average
 LEAST = 0.001  # boxes less sure than this are not asked for
-REGION = 0.5  # P(background) below which PlateNet's regions are boxed here
 LARGE_SEED = 10 * SEED + 8  # no split of the scenes has it
 SCALED = 640  # pixels that a picture's longer side is scaled to where plates' widths are told
 
@@ -62,7 +62,8 @@ class Finds:
         """Of the plates with a scaled width from ``low`` to below ``high`` the share that a sure box overlaps by half.
 
         Returns:
-            ``plates``, ``recall`` (None without plates), ``interval`` (95 %, bootstrap over pictures).
+            ``plates``, ``recall`` (None without plates), ``interval`` (95 %, bootstrap over pictures; exact where all
+            or none are found, of which every resample says the same).
         """
         hits, counts = [], []
         for boxes, plates, widths in zip(self.found, self.truths, self.widths, strict=True):
@@ -71,8 +72,10 @@ class Finds:
             hits.append(hit[chosen].sum())
             counts.append(chosen.sum())
         top, below = np.array(hits, float), np.array(counts, float)
-        share = float(top.sum() / below.sum()) if below.any() else None
-        return {"plates": int(below.sum()), "recall": share, "interval": ratio_interval(top, below)}
+        found, plates = int(top.sum()), int(below.sum())
+        exact = plates and found in (0, plates)
+        interval = share_interval(found, plates) if exact else ratio_interval(top, below)
+        return {"plates": plates, "recall": found / plates if plates else None, "interval": interval}
 
     def cut(self) -> tuple[float, tuple[float, float] | None, int] | None:
         """Of the found plates the share that the surest box over each leaves uncovered in part, and how many there are.
@@ -170,12 +173,15 @@ def judged(name: str, find: Find, validation: Dataset, test: Dataset) -> Finds:
 
 
 def finder(path: Path | None) -> Find:
-    """The boxes of a detector's checkpoint; without one, those round the regions of the shipped network.
+    """The boxes of a detector's checkpoint or, for a folder, of the YOLOv5 trained in it; without a path, those round
+    the regions of the shipped network.
 
     Raises:
-        PlatesError: see `lib.detection.Detector.load` and `lib.engine.Segmenter.load`.
+        PlatesError: see `lib.detection.Detector.load`, `lib.yolo.load_yolo` and `lib.engine.Segmenter.load`.
     """
-    return RegionBoxes(Segmenter.load(), REGION) if path is None else Detector.load(path).boxes
+    if path is None:
+        return RegionBoxes(Segmenter.load())
+    return load_yolo(path).boxes if path.is_dir() else Detector.load(path).boxes
 
 
 def frame_call(path: Path | None) -> Callable[[], np.ndarray]:

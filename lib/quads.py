@@ -21,6 +21,8 @@ HOW = (
     "get it again (`git checkout lib/weights`) or make it: `PLATES_FAST=0 python -m lib train small_landmarks --scenes "
     "4000 --ship`"
 )
+REGION = 0.8  # P(background) below which a pixel belongs to a region, of which a box is made
+EDGE = 0.7  # share of a region's highest P(plate) at which its box ends, where boxes are all that is wanted
 POINT = "detect"  # in the corners' card: what `QuadSegmenter.load` needs to know beside the weights
 
 
@@ -29,15 +31,15 @@ class RegionBoxes:
 
     Args:
         segmenter: from (H, W, 3) uint8 RGB to (H, W) P(background).
-        threshold: a region is where P(background) is below it.
+        edge: see `lib.boxes.boxes_of`; the higher, the closer a box fits.
     """
 
-    def __init__(self, segmenter: Callable[[np.ndarray], np.ndarray], threshold: float) -> None:
-        self.segmenter, self.threshold = segmenter, threshold
+    def __init__(self, segmenter: Callable[[np.ndarray], np.ndarray], edge: float = EDGE) -> None:
+        self.segmenter, self.edge = segmenter, edge
 
     def __call__(self, rgb: np.ndarray, confidence: float = LEAST) -> np.ndarray:
         """float32 ``(N, 5)``: left, top, right, bottom in pixels and the confidence, highest first."""
-        boxes = boxes_of(self.segmenter(rgb), self.threshold, np.min)
+        boxes = boxes_of(self.segmenter(rgb), REGION, np.min, self.edge)
         return boxes[boxes[:, 4] >= confidence]
 
 
@@ -94,7 +96,7 @@ class QuadSegmenter:
                 f"{path}: holds {card['model']}, not corners with a point of their own for --method detect; {HOW}."
             )
         segmenter = Segmenter.load()
-        find = Tiled(RegionBoxes(segmenter, point["region"]))
+        find = Tiled(RegionBoxes(segmenter, point["edge"]))
         name = f"{segmenter.name} + {card['name']}"
         at = (point["threshold"], point["growth"], point.get("sure", 1.0))
         made = cls(find, CornerFinder(network, point["expand"]), name, *at)

@@ -38,7 +38,7 @@ OWN: dict[str, dict[str, Any]] = {
     "landmarks": {"epochs": 10},
     # more and wilder boxes than the blog's: regions are boxed loosely, by up to half a plate's height
     "small_landmarks": {
-        "epochs": 30,
+        "epochs": 75,
         "batch": 32,
         "learning_rate": 2e-3,
         "beta": 0.005,

@@ -31,12 +31,13 @@ def traits(split: Dataset) -> list[dict[str, Any]]:
     return told
 
 
-def coverage_by(held: Accumulator, groups: Sequence[Any]) -> dict[Any, dict[str, Any]]:
+def coverage_by(held: Accumulator, groups: Sequence[Any], least: float = COVERED) -> dict[Any, dict[str, Any]]:
     """Coverage of each group of plates.
 
     Args:
         held: plates as measured at an operating point.
         groups: each plate's group, in the accumulator's order; None for none.
+        least: share of a plate that has to be concealed; `lib.metrics.MISSED` for those that are not missed.
 
     Returns:
         Group to ``plates``, ``coverage`` and its ``interval`` (95 %, bootstrap over pictures), groups in order.
@@ -47,7 +48,7 @@ def coverage_by(held: Accumulator, groups: Sequence[Any]) -> dict[Any, dict[str,
     for group in sorted({each for each in groups if each is not None}):
         rows = [row for row, own in zip(held.plates, groups, strict=True) if own == group]
         index = [row.picture for row in rows]
-        covered = np.bincount(index, [row.concealed >= COVERED for row in rows], len(held.pictures))
+        covered = np.bincount(index, [row.concealed >= least for row in rows], len(held.pictures))
         count = np.bincount(index, minlength=len(held.pictures)).astype(float)
         told[group] = {
             "plates": len(rows),

@@ -98,10 +98,7 @@ def train_yolo(plates: DatasetDict, wanted: YoloRecipe | None = None, folder: Pa
         PlatesError: ultralytics is not installed, the pictures are too few, or training failed.
     """
     wanted = wanted or yolo_recipe()
-    if not installed():
-        raise PlatesError(
-            "ultralytics is not installed, so there is no YOLOv5; run `pip install ultralytics==8.4.190`."
-        )
+    _require()
     train, data = draw(plates["train"], wanted), describe(plates)
     told = json.dumps([asdict(wanted), data, fingerprint(train), fingerprint(plates["validation"])])
     own = Path(folder) / f"{wanted.model}u-{hashlib.sha256(told.encode()).hexdigest()[:8]}"
@@ -114,9 +111,27 @@ def train_yolo(plates: DatasetDict, wanted: YoloRecipe | None = None, folder: Pa
             card |= _fit(wanted, train, plates["validation"], own)
             write_json(own / "card.json", card)  # last: while it is absent the run counts as unfinished
             shutil.rmtree(own / "pictures", ignore_errors=True)
-    with quiet(own.parent) as ultralytics:
-        model = ultralytics.YOLO(own / "run" / "weights" / "best.pt").model
-    return Yolo(Raw(model.float().fuse(verbose=False)).eval().to(device()), card, own, loaded)
+    return load_yolo(own, loaded)
+
+
+def load_yolo(folder: Path, loaded: bool = True) -> Yolo:
+    """The YOLOv5 that `train_yolo` has put into a run's folder; ``loaded`` is what its attribute says.
+
+    Raises:
+        PlatesError: there is no finished run in it, or ultralytics is not installed.
+    """
+    _require()
+    card = read_json(Path(folder) / "card.json")
+    with quiet(folder.parent) as ultralytics:
+        model = ultralytics.YOLO(folder / "run" / "weights" / "best.pt").model
+    return Yolo(Raw(model.float().fuse(verbose=False)).eval().to(device()), card, folder, loaded)
+
+
+def _require() -> None:
+    if not installed():
+        raise PlatesError(
+            "ultralytics is not installed, so there is no YOLOv5; run `pip install ultralytics==8.4.190`."
+        )
 
 
 def _fit(wanted: YoloRecipe, train: Dataset, validation: Dataset, folder: Path) -> dict[str, Any]:

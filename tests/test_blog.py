@@ -47,7 +47,7 @@ def test_every_statement_has_a_verdict_that_the_ledger_takes() -> None:
     same = {"feasible": True, "plates": 9, "missed": 0.1, "false_cover": 0.01}
     rows = [{"expand": factor, "coverage": 0.8 + factor / 10, **same} for factor in (1.0, 1.3)]
     told = {
-        "blog-cost": verdicts.cost(times["detect"], times["plate"], 1.2, "here"),
+        "blog-cost": verdicts.cost(times["detect"], np.array([34.0]), times["plate"], 1.2, "here"),
         "blog-expand": verdicts.expand(rows, "scenes"),
         "blog-cut": verdicts.cut(0.2, (0.1, 0.3), 40, "scenes"),
         "blog-cameras": verdicts.equally({"a": source(0.9, 0.95, 1.0), "b": source(0.5, 0.6, 0.7)}, "scenes"),
@@ -57,7 +57,11 @@ def test_every_statement_has_a_verdict_that_the_ledger_takes() -> None:
     assert set(told) < set(BLOG) and all(key in CLAIMS for key in BLOG)
     for entry in told.values():
         assert entry["verdict"] in VERDICTS and set(entry) <= set(FIELDS)
-    assert told["blog-cost"]["ours"] == "1.00 ms a plate, 3% of a frame with 1.2 plates"
+    assert told["blog-cost"]["ours"].startswith("1.00 ms a plate, 3% of a frame with 1.2 plates; the stage")
+    assert told["blog-cost"]["verdict"] == "holds in part"  # 15 % for the whole stage
+    cheap = verdicts.cost(times["detect"], np.array([39.2]), times["plate"], 1.2, "here")
+    assert cheap["verdict"] == "holds" and cheap["ours"].endswith("outlines 2%")
+    assert verdicts.cost(times["plate"], np.array([0.9]), times["plate"], 1.0, "here")["verdict"] == "does not hold"
     assert told["blog-cut"]["verdict"] == "holds"
     assert verdicts.cut(1.0, (1.0, 1.0), 3, "scenes")["verdict"] == "cannot be told here"  # three plates say nothing
     assert told["blog-expand"]["ours"].startswith("coverage +0.03 by a factor of 1.3")

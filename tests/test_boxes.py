@@ -88,6 +88,17 @@ def test_a_region_becomes_a_box_with_its_mean_probability() -> None:
     assert boxes_of(background, 0.05).shape == (0, 5)
 
 
+def test_a_box_ends_where_the_region_falls_below_a_share_of_its_peak() -> None:
+    background = np.ones((10, 20), np.float32)
+    background[2:6, 3:13] = 0.7  # P(plate) .3: what a network is unsure of round a plate
+    background[3:5, 5:11] = 0.4  # .6
+    background[3, 6:8] = 0.2  # .8, the peak
+    for edge, box in ((0.0, (3, 2, 13, 6)), (0.37, (3, 2, 13, 6)), (0.7, (5, 3, 11, 5)), (1.0, (6, 3, 8, 4))):
+        np.testing.assert_allclose(boxes_of(background, 0.8, np.min, edge), [(*box, 0.8)], rtol=1e-6)
+    background[8, 15] = 0.75  # a faint region is judged by its own peak
+    np.testing.assert_allclose(boxes_of(background, 0.8, np.min, 0.9)[1], (15, 8, 16, 9, 0.25), rtol=1e-6)
+
+
 def test_average_precision_by_hand() -> None:
     """Three plates; found in order: right, wrong, right. Precision 1 up to recall 1/3, then 2/3 up to 2/3."""
     boxes = [np.array([(0, 0, 10, 10, 0.9), (50, 50, 60, 60, 0.8)]), np.array([(0, 0, 10, 9, 0.7)]), np.zeros((0, 5))]

@@ -27,7 +27,6 @@ from lib.detect import (
     corner_errors,
     expansion_curve,
     known,
-    safest,
     ship_corners,
 )
 from lib.models import build
@@ -35,7 +34,7 @@ from lib.quads import QuadSegmenter
 from lib.settings import PlatesError
 
 TINY = {"channels": [4, 4, 4, 4], "neck": 4}
-SHOWN = {"region": 0.5, "expand": 1.3, "threshold": 0.6, "growth": 0.1, "sure": 0.4, "curve": []}
+SHOWN = {"edge": 0.5, "expand": 1.3, "threshold": 0.6, "growth": 0.1, "sure": 0.4, "curve": []}
 
 
 def rows(count: int = 3) -> dict:
@@ -73,23 +72,12 @@ def test_a_curve_has_a_point_for_each_factor_and_the_best_covers_most() -> None:
     network = build("small_landmarks", **TINY)  # starts by answering its middle and its last layer's bias alone
     with torch.no_grad():
         network.head[-1].bias[:8] = torch.tensor([-0.5, -0.5, 0.5, -0.5, 0.5, 0.5, -0.5, 0.5])  # the whole crop
-    curve = [
-        expansion_curve(magenta, network, rows()["validation"], factors=[factor], limit=None)[0]
-        for factor in (0.5, 1.0)
-    ]
+    curve = [expansion_curve(magenta, network, rows()["validation"], factors=[factor])[0] for factor in (0.5, 1.0)]
     assert [row["expand"] for row in curve] == [0.5, 1.0] and curve[1]["coverage"] == 1
     assert best(curve)["expand"] == 1.0
     assert best([{**curve[1], "expand": 2.0}, curve[1]])["expand"] == 1.0  # of equals the least
     assert best([{**curve[1], "expand": 2.0, "false_cover": -1.0}, curve[1]])["expand"] == 2.0  # takes less along
     assert best([{**curve[1], "feasible": False}, curve[0]]) == curve[0]
-
-
-def test_the_safest_of_points_that_are_not_told_apart() -> None:
-    point = {"feasible": True, "plates": 100, "coverage": 0.9, "missed_of_all": 0.1}  # a standard error of .03
-    near, far = {**point, "coverage": 0.88, "missed_of_all": 0.05}, {**point, "coverage": 0.8, "missed_of_all": 0.0}
-    assert safest([point, near, far]) == near
-    assert safest([{**point, "feasible": False}, far]) == far
-    assert safest([{**point, "feasible": False}, {**near, "feasible": False}])["missed_of_all"] == 0.05
 
 
 def test_plates_of_which_only_a_box_is_known_are_set_aside() -> None:
@@ -104,13 +92,12 @@ def test_plates_of_which_only_a_box_is_known_are_set_aside() -> None:
 
 
 def test_what_is_chosen_says_how_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(detect, "REGIONS", (0.5,))
-    monkeypatch.setattr(detect, "RegionBoxes", lambda segmenter, region: magenta)
+    monkeypatch.setattr(detect, "EDGES", (0.5,))
+    monkeypatch.setattr(detect, "RegionBoxes", lambda segmenter, edge: magenta)
     monkeypatch.setattr(detect, "EXPANSIONS", (1.0, 1.5))
-    defaults = (*expansion_curve.__defaults__[:1], (1.0, 1.5), *expansion_curve.__defaults__[2:])
-    monkeypatch.setattr(expansion_curve, "__defaults__", defaults)
+    monkeypatch.setattr(expansion_curve, "__defaults__", (expansion_curve.__defaults__[0], (1.0, 1.5)))
     told = choose_detect(build("small_landmarks", **TINY), rows(), rows(2)["validation"], SimpleNamespace())
-    assert told["region"] == 0.5 and told["expand"] in (1.0, 1.5) and len(told["curve"]) == 2
+    assert told["edge"] == 0.5 and told["expand"] in (1.0, 1.5) and len(told["curve"]) == 2
     assert told["images"] == told["plates"] == 5  # the data's and the scenes'
     assert {"threshold", "growth", "coverage", "stray_cover", "plates"} <= set(told)
     json.dumps(told)  # it goes into the weights' card

@@ -278,6 +278,13 @@ def test_of_equal_coverage_the_point_with_fewer_missed_plates_wins() -> None:
     assert (shy["growth"], shy["missed"]) == (0.0, 0)  # growing crosses a limit of no false cover at all
 
 
+def test_of_points_that_cover_and_miss_alike_the_one_that_conceals_least_beside_plates_wins() -> None:
+    split = split_of(row(0, {(60, 50, 40, 20): 0.3}, [(60, 50, 40, 20)]))  # found exactly
+    limits = {"stray_limit": 0.5, "false_limit": 0.5, "thresholds": (0.4,), "progress": False}
+    point = choose_operating_point(split, Lookup(), **limits, growths=(0.3, 0.1, 0.2))
+    assert (point["growth"], point["coverage"]) == (0.1, 1.0)
+
+
 def test_how_sure_a_region_has_to_be_is_chosen_on_plate_free_pictures() -> None:
     """Of ten pictures without a plate one holds something at .02, three more at .08; the others nothing."""
     alone = [np.full((8, 8, 3), 200, np.uint8) for _ in range(10)]

@@ -60,6 +60,7 @@ def finds(least: float = 0.0) -> Finds:
 def test_recall_by_size_and_confidence() -> None:
     assert finds().recall()["recall"] == pytest.approx(2 / 3) and finds().recall()["plates"] == 3
     assert finds().large()["recall"] == 1 and finds(0.6).large()["recall"] == 0.5
+    assert finds().large()["interval"] == pytest.approx((0.025**0.5, 1))  # both of two: exact
     assert finds().recall(high=24)["recall"] == 0 and finds().recall(100)["recall"] is None
     value, interval = finds().precision()
     assert 0 < value < 1 and interval[0] <= value <= interval[1]
@@ -94,7 +95,7 @@ def test_a_split_is_looked_at_in_its_own_size() -> None:
 
     told = judged("tiny", find, rows, rows)
     assert sizes == [(60, 80, 3)] * 4 and told.widths[0].tolist() == [320] and not len(told.widths[1])
-    assert told.least == 0.0 and told.large() == {"plates": 1, "recall": 1.0, "interval": (1.0, 1.0)}
+    assert told.least == 0.0 and told.large() == {"plates": 1, "recall": 1.0, "interval": (pytest.approx(0.025), 1.0)}
     assert len(look("tiny", find, pictures_of(rows)).found) == 2
 
 

@@ -51,7 +51,7 @@ def test_every_figure_is_drawn_whole() -> None:
         plots.corner_errors(ERRORS, "scenes"),
         plots.boxes_and_corners([rgb] * 3, [np.array([40, 40, 80, 60, 0.9])] * 3, [quad] * 3, "scenes"),
         plots.by_view(by_angle(turned()), "scenes"),
-        plots.expansion({0.5: curve, 0.8: curve}, {"region": 0.5, "expand": 1.3}, "scenes"),
+        plots.expansion({0.5: curve, 0.8: curve}, {"edge": 0.5, "expand": 1.3}, "scenes"),
     ]
     for shown in drawn:
         picture = Image.open(BytesIO(shown.data))

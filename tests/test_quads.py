@@ -21,13 +21,15 @@ def finds(*boxes: tuple[float, ...]) -> object:
 def test_boxes_round_regions_are_as_sure_as_their_surest_pixel() -> None:
     background = np.ones((40, 60), np.float32)
     background[10:14, 20:30] = 0.6
-    background[11, 25] = 0.1
+    background[11:13, 22:26] = 0.1
     background[30:32, 5:8] = 0.05
-    background[0, 0] = 0.75
-    boxes = RegionBoxes(lambda _: background, threshold=0.7)(np.zeros((40, 60, 3), np.uint8))
+    background[0, 0] = 0.85
+    picture = np.zeros((40, 60, 3), np.uint8)
+    boxes = RegionBoxes(lambda _: background, edge=0.4)(picture)
     np.testing.assert_allclose(boxes, [[5, 30, 8, 32, 0.95], [20, 10, 30, 14, 0.9]], rtol=1e-6)
-    assert len(RegionBoxes(lambda _: background, 0.7)(np.zeros((40, 60, 3), np.uint8), confidence=0.92)) == 1
-    assert RegionBoxes(np.ones_like, 0.7)(np.zeros((4, 4))).shape == (0, 5)
+    np.testing.assert_allclose(RegionBoxes(lambda _: background)(picture)[1], [22, 11, 26, 13, 0.9], rtol=1e-6)
+    assert len(RegionBoxes(lambda _: background)(picture, confidence=0.92)) == 1
+    assert RegionBoxes(np.ones_like)(np.zeros((4, 4))).shape == (0, 5)
 
 
 def test_what_is_concealed_is_the_quadrilateral() -> None:

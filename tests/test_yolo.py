@@ -18,6 +18,7 @@ from PIL import Image
 
 from lib import ultra, yolo, yolo_recipes
 from lib.data import load_folder, load_plates
+from lib.finds import finder
 from lib.labels import draw, fingerprint, write_split
 from lib.pictures import Pictures
 from lib.settings import ROOT, PlatesError
@@ -77,6 +78,15 @@ def test_a_finished_run_is_loaded_and_answers_alike(trained: Yolo, data: Dataset
     with torch.inference_mode():
         torch.testing.assert_close(found.network(x), trained.network(x))
     assert found.network(x).shape == (1, 5, 8 * 8 + 4 * 4 + 2 * 2)
+
+
+@needs
+def test_a_finder_is_made_of_a_runs_folder(trained: Yolo, data: DatasetDict, tmp_path: Path) -> None:
+    """As `08_detect_and_corners` compares it with other detectors; what is no finished run is refused."""
+    rgb = np.asarray(data["test"][0]["image"].convert("RGB"))
+    np.testing.assert_array_equal(finder(trained.folder)(rgb, 0.001), trained.boxes(rgb))
+    with pytest.raises(PlatesError, match=r"card\.json"):
+        finder(tmp_path)
 
 
 @needs

@@ -5,8 +5,9 @@ from typing import Any
 
 import numpy as np
 from IPython.display import Image
+from matplotlib.lines import Line2D
 from matplotlib.patches import Polygon
-from matplotlib.ticker import NullFormatter, PercentFormatter
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, PercentFormatter
 
 from lib.finds import Finds
 from lib.plots.style import BLUE, CYCLE, ORANGE, RED, YELLOW, axes, panels, show
@@ -25,6 +26,11 @@ def trainings(histories: Mapping[str, Sequence[Mapping[str, float]]], data: str,
         one.plot([row["epoch"] for row in trained], [row["loss"] for row in trained], "o-", ms=3, label="training")
         one.plot(epochs, [row["validation_loss"] for row in history], "s--", color=RED, ms=3, label="validation")
         one.set(xlabel="epoch", ylabel="loss", title=title, yscale="log")
+        one.xaxis.set_major_locator(MaxNLocator(integer=True))
+        one.yaxis.set_major_formatter("{x:g}")
+        one.yaxis.set_minor_locator(LogLocator(subs=(2, 3, 5)))
+        one.yaxis.set_minor_formatter("{x:.2g}")
+        one.tick_params(axis="y", which="minor", labelsize=7)
         one.legend(fontsize=8)
     return show(figure, data, name)
 
@@ -32,7 +38,7 @@ def trainings(histories: Mapping[str, Sequence[Mapping[str, float]]], data: str,
 def accuracy_against_time(finds: Sequence[Finds], times: Mapping[str, np.ndarray], data: str) -> Image:
     """Average precision, and recall of large plates, against the time of a frame: the blog's choice in one picture."""
     figure, made = axes(1, 2, height=3.4)
-    titles = ("average precision at an overlap of one half", "recall of scaled widths of 24 and more")
+    titles = ("mAP at an overlap of one half", "recall of scaled widths of 24 and more")
     for one, title, large in zip(made[0], titles, (False, True), strict=True):
         for each, colour, mark in zip(finds, CYCLE, MARKS, strict=False):
             low, middle, high = np.quantile(times[each.name], (0.1, 0.5, 0.9))
@@ -41,9 +47,9 @@ def accuracy_against_time(finds: Sequence[Finds], times: Mapping[str, np.ndarray
             if value is None:  # no plate of this kind in so few pictures
                 continue
             one.plot([middle] * 2, interval, "-", color=colour, alpha=0.6, linewidth=2)
-            one.plot((low, high), [value] * 2, "-", color=colour, alpha=0.6, linewidth=2)
-            one.plot(middle, value, mark, color=colour, label=each.name)
-        one.set(xscale="log", xlabel="ms a frame of 640x480", ylim=(-0.03, 1.03), xlim=(5, 2000))
+            one.plot((low, high), [value] * 2, "-|", color=colour, alpha=0.6, linewidth=2)
+            one.plot(middle, value, mark, color=colour, ms=5, label=each.name)
+        one.set(xscale="log", xlabel="ms a frame of 640x480", ylim=(-0.03, 1.03), xlim=(5, 1000))
         one.set_title(title, fontsize=9)
         one.xaxis.set_major_formatter("{x:g}")
         one.xaxis.set_minor_formatter(NullFormatter())
@@ -73,7 +79,7 @@ def corner_errors(errors: Mapping[str, Mapping[str, np.ndarray]], data: str) -> 
 def boxes_and_corners(
     pictures: Sequence[np.ndarray], boxes: Sequence[np.ndarray], quads: Sequence[np.ndarray], data: str
 ) -> Image:
-    """The blog's figure: each plate's box in yellow and its corners in red, cut out of pictures uint8 ``(H, W, 3)``.
+    """The blog's figure: a plate's box in yellow, its corners in vermilion, cut out of pictures uint8 ``(H, W, 3)``.
 
     Args:
         boxes: the one box shown of each picture, left, top, right, bottom.
@@ -89,6 +95,9 @@ def boxes_and_corners(
             for width, ink in ((3.2, "black"), (1.8, colour)):
                 one.add_patch(Polygon(outline, closed=True, fill=False, edgecolor=ink, linewidth=width))
         one.set(xlim=(x - half, x + half), ylim=(y + 0.6 * half, y - 0.6 * half))
+    named = zip((YELLOW, RED), ("box", "corners"), strict=True)
+    lines = [Line2D([], [], color=colour, linewidth=2.5, label=label) for colour, label in named]
+    made[0].legend(handles=lines, fontsize=8, loc="upper left", facecolor="0.75")
     return show(figure, data, "08_boxes_and_corners", photographs=True)
 
 
@@ -112,17 +121,19 @@ def expansion(curves: Mapping[float, Sequence[Mapping[str, Any]]], chosen: Mappi
     """Coverage within the limits on validation against the factor that boxes are expanded by.
 
     Args:
-        curves: where regions end, as P(background), to the rows of `lib.detect.expansion_curve`.
-        chosen: ``region`` and ``expand`` of the point that is used.
+        curves: where boxes end, as a share of a region's peak, to the rows of `lib.detect.expansion_curve`.
+        chosen: ``edge`` and ``expand`` of the point that is used.
     """
     figure, made = axes(width=7.0, height=3.0)
     one = made[0, 0]
-    for (region, rows), colour, mark, line in zip(curves.items(), CYCLE, MARKS, LINES, strict=False):
+    for (edge, rows), colour, mark, line in zip(curves.items(), CYCLE, MARKS, LINES, strict=False):
         x, y = [row["expand"] for row in rows], [row["coverage"] for row in rows]
-        one.plot(x, y, f"{mark}{line}", color=colour, label=f"boxes round P(background) < {region:g}")
-        if region == chosen["region"] and chosen["expand"] in x:
+        one.plot(x, y, f"{mark}{line}", color=colour, label=f"boxes end at {edge:g} of the peak")
+        if edge == chosen["edge"] and chosen["expand"] in x:
             at = x.index(chosen["expand"])
             one.plot(x[at], y[at], "o", ms=14, mfc="none", color=colour, label="chosen")
+    every = [row["coverage"] for rows in curves.values() for row in rows]
     one.set(xlabel="side of the crop, in sides of the box", ylabel="coverage within the limits")
+    one.set_ylim(min(every) - 0.05, min(1.0, max(every) + 0.05))  # a plate more or less is no mountain
     one.legend(fontsize=8)
     return show(figure, data, "08_expansion")

@@ -125,7 +125,7 @@ def machine(times: Mapping[str, np.ndarray], cores: int) -> Markdown:
     told = (
         f"{cores} cores at work, {WATTS[0]:g} to {WATTS[1]:g} W each assumed, not metered; {GRAMS_A_KWH:g} g CO2 a kWh"
     )
-    return table(rows, f"a frame every {EVERY:g} s a camera; {told} (IEA 2019)")
+    return table(rows, f"a frame every {EVERY:g} s a camera; {told} (IEA, world, 2018)")
 
 
 def findings(

@@ -53,14 +53,18 @@ def training(history: Sequence[Mapping[str, float]], data: str) -> Image:
 
 
 def coverage_curves(rivals: Iterable[Rival], data: str, name: str = "05_coverage") -> Image:
-    """Coverage against stray cover over all thresholds, growth fixed; a dot marks each method's operating point."""
+    """Coverage against stray cover over all thresholds, growth fixed; a large dot marks each operating point.
+
+    Left of a method's first dot nothing was measured: a thin dotted line joins it to nothing covered, nothing strayed.
+    """
     figure, made = axes(width=7.5, height=3.8)
     one = made[0, 0]
     for rival, colour, line in zip(rivals, CYCLE, LINES, strict=False):
         measured = {threshold: held.summary() for threshold, held in rival.sweep.items()}
-        points = np.array([(0.0, 0.0), *((row["stray_cover"], row["coverage"]) for row in measured.values())])
+        points = np.array([(row["stray_cover"], row["coverage"]) for row in measured.values()])
         dense = np.linspace(points[:-1], points[1:], 30, axis=1).reshape(-1, 2)  # straight, on an axis that is not
         one.plot(*dense.T, linestyle=line, color=colour, label=rival.name)
+        one.plot(*np.linspace((0, 0), points[0], 30).T, ":", color=colour, linewidth=0.6)  # nothing was measured there
         one.plot(*points.T, ".", color=colour, ms=4)
         at = measured[rival.point["threshold"]]
         one.plot(at["stray_cover"], at["coverage"], "o", color=colour, ms=8)
