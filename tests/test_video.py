@@ -500,8 +500,8 @@ def test_the_original_is_never_the_target(tmp_path: Path) -> None:
             conceal(source, target)
 
 
-SCRIPT = """
-import sys, time
+SCRIPT = r"""
+import os, sys, time
 from pathlib import Path
 sys.path.insert(0, {tests!r})
 from test_video import Blinks, conceal
@@ -510,7 +510,7 @@ import resource, signal
 class Slow(Blinks):
     def __call__(self, rgb):
         time.sleep({pause})
-        print("frame", flush=True)
+        os.write(1, b"frame\n")  # whole, from any thread: print writes a line and its end apart
         return super().__call__(rgb)
 conceal(Path({source!r}), Path({target!r}), Slow())
 """
