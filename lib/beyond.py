@@ -1,6 +1,7 @@
 """The trainings of `11_low_data` and `12_ablation`, by name and as data: little data, single choices, sources left out.
 
-All take the same number of optimiser steps (`STEPS`), whatever the method and however few the pictures.
+All take the same number of optimiser steps (`STEPS`), whatever the method and however few the pictures; those that ask
+what a longer training would bring take a multiple of it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,6 +20,7 @@ STEPS = 492  # four passes over 3,946 pictures in batches of 32
 COUNTS = (50, 200, 1000, None)  # training photographs; None for all
 SEEDS = {50: (0, 1, 2), 200: (0, 1, 2)}  # where a draw of few pictures decides much; elsewhere one
 SOURCES = ("openimages-1800", "open-lpr", "darkplate-bc", "experiment-plates-quads", "vietnam-b")
+LONGER = 4  # times the steps, where a longer training is tried
 METHODS = {"paper": "the paper's network", "platenet": "PlateNet", "scenes": "PlateNet with scenes", "yolo": "YOLOv5n"}
 
 SIDE = 224  # px, of PlateNet's crops: half the work of the 320 that it is shipped with, plates of the same sizes
@@ -33,12 +35,13 @@ class Trial:
     Attributes:
         name: of the run, and of its record.
         label: what tables call it.
-        group: the table or figure it belongs to: ``choices``, ``low-data``, ``sources`` or ``scenes-only``.
+        group: the table or figure it belongs to: ``choices``, ``low-data``, ``longer``, ``sources`` or ``scenes-only``.
         recipe: a `lib.recipes.Recipe`, `lib.compact.CompactRecipe` or `lib.yolo_recipes.YoloRecipe`, which names the
-            method; its epochs follow from `STEPS`.
+            method; its epochs follow from ``steps``.
         pictures: how many training photographs, drawn with the recipe's seed; None for all, 0 for none.
         scenes: how many rendered scenes beside them.
         without: a source that training and validation leave out and that alone is tested; None for no such.
+        times: of `STEPS` that it takes.
     """
 
     name: str
@@ -48,11 +51,17 @@ class Trial:
     pictures: int | None = None
     scenes: int = 0
     without: str | None = None
+    times: int = 1
+
+    @property
+    def steps(self) -> int:
+        """Optimiser steps that it takes, to the nearest epoch."""
+        return self.times * STEPS
 
     def sized(self, pictures: int) -> Recipe | CompactRecipe | YoloRecipe:
-        """The recipe with as many epochs of ``pictures`` pictures as come nearest to `STEPS` steps."""
+        """The recipe with as many epochs of ``pictures`` pictures as come nearest to its steps."""
         each = max(1, pictures // self.recipe.batch)
-        return replace(self.recipe, epochs=max(1, round(STEPS / each)))
+        return replace(self.recipe, epochs=max(1, round(self.steps / each)))
 
     def told(self) -> dict[str, Any]:
         """The recipe for a record, with the kind of recipe it is."""
@@ -109,12 +118,23 @@ def _low_data() -> list[Trial]:
     return made
 
 
+def _longer() -> list[Trial]:
+    """The ends of the figure of little data for longer: whether fifty photographs still do as well as all."""
+    ends = [one for one in _low_data() if one.name.endswith(("-50", "-all"))]
+    methods = ("low-platenet-", "low-scenes-")
+    return [
+        replace(one, name=one.name.replace("low", "long"), group="longer", times=LONGER)
+        for one in ends
+        if one.name.startswith(methods)
+    ]
+
+
 def _sources() -> list[Trial]:
     made = [Trial(f"without-{name}", name, "sources", CompactRecipe(crop=CROP), None, SCENES, name) for name in SOURCES]
     return [*made, Trial("scenes-only", "scenes alone", "scenes-only", CompactRecipe(crop=CROP), 0, SCENES)]
 
 
-TRIALS: dict[str, Trial] = {one.name: one for one in (*_choices(), *_low_data(), *_sources())}
+TRIALS: dict[str, Trial] = {one.name: one for one in (*_choices(), *_low_data(), *_longer(), *_sources())}
 TRIAL_GROUPS: tuple[str, ...] = tuple(dict.fromkeys(one.group for one in TRIALS.values()))
 
 
@@ -137,3 +157,13 @@ def grouped(records: Sequence[Mapping[str, Any]]) -> dict[str, dict[int, list[Ma
     for record in sorted(records, key=lambda one: (order.index(one["label"]), one["photographs"])):
         told.setdefault(record["label"], {}).setdefault(record["photographs"], []).append(record)
     return told
+
+
+def twins(
+    short: Sequence[Mapping[str, Any]], long: Sequence[Mapping[str, Any]]
+) -> list[tuple[Mapping[str, Any], Mapping[str, Any]]]:
+    """Records of ``short`` with those of ``long`` of the same method, number of photographs and seed, by method."""
+    known = {(one["label"], one["photographs"], one["seed"]): one for one in short}
+    order = [*METHODS.values()]
+    pairs = [(known[key], one) for one in long if (key := (one["label"], one["photographs"], one["seed"])) in known]
+    return sorted(pairs, key=lambda pair: (order.index(pair[0]["label"]), pair[0]["photographs"]))

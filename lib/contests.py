@@ -12,7 +12,7 @@ from typing import Any
 
 from datasets import Dataset, DatasetDict
 
-from lib.beyond import STEPS, TRIALS, Trial
+from lib.beyond import TRIALS, Trial
 from lib.boxes import BoxSegmenter
 from lib.compact import CompactRecipe
 from lib.conceal import Concealer
@@ -46,7 +46,7 @@ def make_contest(trial: Trial, plates: DatasetDict, folder: Path = CONTESTS, rep
     """
     splits, test = splits_of(trial, plates)
     parts = {"train": splits["train"], "validation": splits["validation"], "test": test}
-    identity: dict[str, Any] = {"recipe": trial.told(), "steps": STEPS, "scenes": trial.scenes}
+    identity: dict[str, Any] = {"recipe": trial.told(), "steps": trial.steps, "scenes": trial.scenes}
     identity = json.loads(json.dumps(identity | {key: fingerprint(part) for key, part in parts.items()}))
     path = folder / f"{trial.name}.json"
     if path.exists():

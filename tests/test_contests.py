@@ -55,7 +55,8 @@ def test_every_trial_takes_the_same_steps() -> None:
         for pictures in (2000, 3900, 3946, 5946):
             sized = trial.sized(pictures)
             taken = sized.epochs * (pictures // sized.batch)
-            assert abs(taken - 60) <= pictures // sized.batch / 2 + 1 or sized.epochs == 1, trial.name
+            wanted = 240 if trial.group == "longer" else 60
+            assert abs(taken - wanted) <= pictures // sized.batch / 2 + 1 or sized.epochs == 1, trial.name
     assert STEPS == 492 == 4 * (3946 // 32) == 2 * (3946 // 16)
 
 
@@ -66,6 +67,14 @@ def test_the_catalogue_has_what_the_figures_need() -> None:
     for count, seeds in ((50, 3), (200, 3), (1000, 1), (None, 1)):
         assert len([one for one in low if one.pictures == count]) == 4 * seeds
     assert all(one.scenes == 0 for one in low if isinstance(one.recipe, YoloRecipe | Recipe))
+    longer = [one for one in TRIALS.values() if one.group == "longer"]
+    short = {(one.label, one.pictures): one for one in low if one.pictures in (50, None) and not one.recipe.seed}
+    assert len(longer) == 4 and {one.times for one in longer} == {4}
+    assert all(
+        replace(one, name="", group="", times=1) == replace(twin, name="", group="")
+        for one in longer
+        if (twin := short[one.label, one.pictures])
+    )
     rows = [one for one in TRIALS.values() if one.group == "choices"]
     recipes = [json.dumps([one.told(), one.scenes]) for one in rows]
     assert len(set(recipes)) == len(recipes)
@@ -110,8 +119,11 @@ def test_two_names_share_one_training(plates: DatasetDict, tmp_path: Path, monke
 
 
 def test_few_pictures_make_as_many_steps(plates: DatasetDict, tmp_path: Path) -> None:
-    told = make_contest(Trial("few", "few", "low-data", COMPACT, pictures=2), plates, tmp_path)
+    trial = Trial("few", "few", "low-data", COMPACT, pictures=2)
+    told = make_contest(trial, plates, tmp_path)
     assert (told["photographs"], told["steps"]) == (2, 60)
+    with pytest.raises(PlatesError, match=r"few\.json is of another recipe or other data"):
+        make_contest(replace(trial, times=2), plates, tmp_path)
 
 
 def test_scenes_alone_need_no_photograph_to_train(

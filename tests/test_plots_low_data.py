@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from shown import text
 from tiny import coco_split
 
-from lib.beyond import METHODS
+from lib.beyond import METHODS, twins
 from lib.data import load_plates
 from lib.plots import low_data as plots
 from lib.plots import low_data_tables as tables
@@ -75,6 +75,20 @@ def test_findings_tell_the_best_and_who_is_apart() -> None:
         f"- With 50 photographs {YOLO} covers most; apart from it: {PAPER}.",
         f"- With 200 photographs {OWN} covers most; none is apart from it.",
     ]
+
+
+def test_a_longer_training_stands_beside_its_twin(drawn: list[Figure]) -> None:
+    def steps(count: int) -> dict[str, Any]:
+        return {"steps": count + 8, "identity": {"steps": count}}
+
+    short = [record(name, OWN, 0.1 * n, photographs=n, **steps(492)) for n, name in ((2, "few"), (5, "all"))]
+    long = [record("few, long", OWN, 0.3, photographs=2, **steps(1968)), record("x", YOLO, 0.3, **steps(1968))]
+    assert twins(short, long) == [(short[0], long[0])]
+    (row,) = text(tables.longer(short, long))
+    assert row == [OWN, "2", "0.200 (0.150 to 0.250)", "0.30, 0.50", "0.300 (0.250 to 0.350)", "0.30, 0.50"]
+    assert isinstance(plots.longer(short, long, "tiny"), Image)
+    assert [one.get_title() for one in drawn[0].axes] == [OWN]
+    assert lines(drawn[0]) == {"2 photographs": pytest.approx([0.2, 0.3])}
 
 
 def test_a_draw_by_hand(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 from IPython.display import Image
 from matplotlib.axes import Axes
 
-from lib.beyond import METHODS, grouped
+from lib.beyond import METHODS, grouped, twins
 from lib.plots.style import BLUE, CYCLE, RED, axes, show
 
 LOOKS = dict(zip(METHODS.values(), zip(CYCLE, "osD^", strict=False), strict=False))  # a method's colour and mark
@@ -34,6 +34,32 @@ def low_data(records: Sequence[Mapping[str, Any]], data: str) -> Image:
         one.set(title=title, ylim=(-0.02, 1.0), ylabel="coverage at 0.5 % stray cover")
     made[0, 0].legend(fontsize=8, loc="upper left")
     return show(figure, data, "11_low_data")
+
+
+def longer(short: Sequence[Mapping[str, Any]], long: Sequence[Mapping[str, Any]], data: str) -> Image:
+    """Coverage at 0.5 % stray cover against the number of steps, a panel a method, a line a number of photographs.
+
+    Args:
+        short, long: records of the same methods, photographs and seeds; those without a counterpart are left out.
+        data: what the figure's note says.
+    """
+    pairs = twins(short, long)
+    methods = list(dict.fromkeys(one["label"] for one, _ in pairs))
+    figure, made = axes(1, len(methods), width=4.5 * len(methods), height=3.4)
+    for one, method in zip(made[0], methods, strict=True):
+        own = [pair for pair in pairs if pair[0]["label"] == method]
+        for number, pair in enumerate(own):
+            colour, mark = (BLUE, RED)[number % 2], "oD"[number % 2]
+            at = [record["steps"] * 1.02 ** (number - 0.5) for record in pair]
+            name = f"{pair[0]['photographs']:,} photographs"
+            one.plot(at, [record["equal_stray"]["coverage"] for record in pair], f"{mark}-", color=colour, label=name)
+            for x, record in zip(at, pair, strict=True):
+                one.plot((x, x), record["equal_stray"]["interval"], "-", color=colour, linewidth=1.2, alpha=0.6)
+        ticks = sorted({record["steps"] for pair in own for record in pair})
+        one.set(title=method, ylim=(-0.02, 1.0), xlabel="optimiser steps", ylabel="coverage at 0.5 % stray cover")
+        one.set_xticks([ticks[0], ticks[-1]], [f"{ticks[0]:,}", f"{ticks[-1]:,}"])
+        one.legend(fontsize=8, loc="upper left")
+    return show(figure, data, "11_longer")
 
 
 def remembering(records: Sequence[Mapping[str, Any]], data: str) -> Image:

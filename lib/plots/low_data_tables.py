@@ -8,7 +8,7 @@ import numpy as np
 from datasets import Dataset
 from IPython.display import Markdown
 
-from lib.beyond import grouped
+from lib.beyond import grouped, twins
 from lib.data import plates_of
 from lib.plots.tables import cell, table
 
@@ -56,6 +56,20 @@ def findings(made: Sequence[Mapping[str, Any]]) -> Markdown:
         rest = f"apart from it: {', '.join(apart)}" if apart else "none is apart from it"
         lines.append(f"- With {count:,} photographs {best} covers most; {rest}.")
     return Markdown("\n".join(lines))
+
+
+def longer(short: Sequence[Mapping[str, Any]], long: Sequence[Mapping[str, Any]]) -> Markdown:
+    """Coverage at 0.5 % stray cover and the last losses of each training of ``long``, and of its twin of ``short``."""
+    rows: list[dict[str, Any]] = []
+    for pair in twins(short, long):
+        rows.append({"method": pair[0]["label"], "photographs": pair[0]["photographs"]})
+        for each in pair:
+            shown, last = each["equal_stray"], each["history"][-1]
+            rows[-1] |= {
+                f"{each['identity']['steps']:,} steps": f"{cell(shown['coverage'])} ({cell(tuple(shown['interval']))})",
+                f"losses after {each['identity']['steps']:,}": f"{last['loss']:.2f}, {last['validation_loss']:.2f}",
+            }
+    return table(rows, f"losses: in training, on validation; {long[0]['data']}; {long[0]['device']}")
 
 
 def mean(own: Sequence[Mapping[str, Any]]) -> float:
