@@ -75,7 +75,7 @@ def _choices() -> list[Trial]:
     made = [
         Trial("choice-paper", "the paper's network, loss and crops", "choices", Recipe(**code)),
         Trial("choice-network", "PlateNet in its place", "choices", Recipe(**code, model="platenet")),
-        Trial("choice-entropy", "PlateNet's optimiser and size, cross entropy", "choices", now),
+        Trial("choice-entropy", "PlateNet's plain way of training, cross entropy", "choices", now),
     ]
     more: list[tuple[str, str, dict[str, Any]]] = [
         ("overlap", "+ plates weighed, overlap term", {"plate": CompactRecipe.plate, "tversky": CompactRecipe.tversky}),

@@ -75,4 +75,15 @@ def test_findings_tell_what_stands_apart() -> None:
         "- Not to be told from the row above: + two.",
         "- Never seen, covered less than when trained on, intervals apart: there.",
         "- Scenes alone, covered less than when trained on, intervals apart: here.",
+        "- Not compared, since an interval without width tells nothing: none.",
+    ]
+
+
+def test_findings_name_the_source_that_cannot_be_compared() -> None:
+    sure = {"plates": 9, "coverage": 1.0, "interval": [1.0, 1.0]}
+    known = KNOWN | {"equal_stray_by_source": {"here": sure, "there": told(0.7)}}
+    lines = ablation.findings(CHOICES, WITHOUT, known, SCENES).data.split("\n")
+    assert lines[-2:] == [
+        "- Scenes alone, covered less than when trained on, intervals apart: none.",
+        "- Not compared, since an interval without width tells nothing: here.",
     ]

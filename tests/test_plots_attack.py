@@ -117,3 +117,10 @@ def test_a_film_is_written_and_read(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(PlatesError, match="cannot be written"):
         write_film(tmp_path / "file" / "b.mp4", frames)
+
+
+def test_red_lies_on_the_plate_alone() -> None:
+    rgb, share = np.full((8, 8, 3), 100, np.uint8), np.zeros((2, 2), np.float32)
+    share[0, 0] = 1
+    red = serving.laid_over(rgb, share)
+    assert (red[:4, :4, 0] > 150).all() and (red[4:] == 100).all() and (red[:4, 4:] == 100).all()

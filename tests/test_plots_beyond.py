@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from IPython.display import Image
+from matplotlib.figure import Figure
 from shown import text
 
 from lib.metrics import Accumulator, PictureRow, PlateRow
@@ -52,17 +53,21 @@ def test_figures_are_figures() -> None:
     assert all(isinstance(each, Image) and len(each.data) > 1000 for each in drawn)
 
 
-def test_red_lies_on_the_plate_alone() -> None:
-    rgb, share = np.full((8, 8, 3), 100, np.uint8), np.zeros((2, 2), np.float32)
-    share[0, 0] = 1
-    red = plots.laid_over(rgb, share)
-    assert (red[:4, :4, 0] > 150).all() and (red[4:] == 100).all() and (red[:4, 4:] == 100).all()
+def test_a_crops_target_is_outlined_where_it_is(drawn: list[Figure]) -> None:
+    rgb, share = np.full((32, 32, 3), 90, np.uint8), np.zeros((8, 8), np.float32)
+    share[2:4, 2:6] = 1  # rows 8 to 16, columns 8 to 24 of the crop
+    plots.crops([(rgb, share, np.full((8, 8), 2.5)), (rgb, share * 0, np.ones((8, 8)))], "tiny")
+    outlined, plain = drawn[0].axes[:2]
+    (line,) = outlined.collections
+    low, high = line.get_paths()[0].get_extents().get_points()
+    assert low.tolist() == pytest.approx([7.5, 7.5]) and high.tolist() == pytest.approx([23.5, 15.5])
+    assert (outlined.get_title(), plain.get_title(), len(plain.collections)) == ("lifted 2.5 times", "no plate", 0)
 
 
 def test_coverage_and_missed_by_hand() -> None:
     (row,) = text(tables.sized([rival("one", [1.0, 0.96, 0.7, 0.2])], "tiny"))
     assert (row[0], row[1], row[3]) == ("one", "0.500", "0.250")
-    assert row[4] == "0.500" and row[6] == "0.250"  # all four are large
+    assert row[5] == "0.500" and row[7] == "0.250"  # all four are large
 
 
 def test_alarms_are_told_in_full() -> None:

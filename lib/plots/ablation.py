@@ -22,7 +22,7 @@ def choices(records: Sequence[Record], data: str) -> Image:
         for key, shift, colour, mark in ((KEY, -0.12, BLUE, "o"), (f"{KEY}_large", 0.12, ORANGE, "D")):
             span(one, number + shift, record[key]["coverage"], record[key]["interval"], colour, mark)
     one.plot([], [], "o", color=BLUE, label="all plates")
-    one.plot([], [], "D", color=ORANGE, label="scaled width 24 and more")
+    one.plot([], [], "D", color=ORANGE, label="large: scaled width of 24 px and more")
     one.set_yticks(range(len(records)), [record["label"] for record in records], fontsize=9)
     one.set(xlim=(0, 1), xlabel=AXIS)
     one.invert_yaxis()
@@ -123,4 +123,6 @@ def findings(records: Sequence[Record], without: Sequence[Record], known: Record
     for told, own in (("Never seen", never), ("Scenes alone", drawn)):
         worse = [name for name, record in own.items() if below(of(record, name), of(known, name))]
         lines.append((f"{told}, covered less than when trained on, intervals apart", worse))
+    flat = [name for name in never if of(known, name)["interval"][0] == of(known, name)["interval"][1]]
+    lines.append(("Not compared, since an interval without width tells nothing", flat))
     return Markdown("\n".join(f"- {told}: {'; '.join(some) or 'none'}." for told, some in lines))

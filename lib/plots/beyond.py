@@ -3,27 +3,23 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import cv2
 import numpy as np
 from IPython.display import Image
 
 from lib.plots.style import BLUE, RED, axes, panels, show, span
 
-RED_SHARE = 0.55  # of the red laid over what is to be concealed
-
-
-def laid_over(rgb: np.ndarray, share: np.ndarray) -> np.ndarray:
-    """Red over a picture uint8 ``(H, W, 3)`` where ``share``, 0..1 of any size, says so."""
-    amount = RED_SHARE * cv2.resize(share.astype(np.float32), rgb.shape[1::-1], interpolation=cv2.INTER_NEAREST)
-    return (rgb * (1 - amount[..., None]) + np.array([220, 30, 0]) * amount[..., None]).astype(np.uint8)
+CYAN = "#00ffff"  # no lamp, plate or sign has it
 
 
 def crops(drawn: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]], data: str) -> Image:
-    """Crops as the network sees them with their targets in red; the title says what a plate's pixel weighs at most."""
+    """Crops as the network sees them, their targets outlined; the title says how far the smallest plate is lifted."""
     figure, made = panels(len(drawn), len(drawn) // 2, aspect=1.0, titles=("",) * len(drawn))
     for one, (rgb, share, weight) in zip(made, drawn, strict=True):
-        one.imshow(laid_over(rgb, share))
-        told = f"weight {weight.max():.1f}" if share.any() else "no plate"
+        one.imshow(rgb)
+        if share.any():
+            side = (np.arange(share.shape[0]) + 0.5) * rgb.shape[0] / share.shape[0] - 0.5
+            one.contour(side, side, share, levels=[0.5], colors=[CYAN], linewidths=1.5)
+        told = f"lifted {weight.max():.1f} times" if share.any() else "no plate"
         one.set_title(told, fontsize=9)
     return show(figure, data, "10_crops", photographs=True)
 

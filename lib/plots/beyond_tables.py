@@ -89,9 +89,10 @@ def sized(rivals: Sequence[Rival], data: str) -> Markdown:
     for rival in rivals:
         every, large = rival.chosen.summary(), rival.chosen.summary(width="large")
         row = {"method": rival.name, "coverage": every["coverage"], "95 %": rival.chosen.interval("coverage")}
-        row |= {"missed": every["missed"], "large: coverage": large["coverage"]}
-        row |= {"large: 95 %": rival.chosen.interval("coverage", width="large"), "large: missed": large["missed"]}
-        rows.append(row | {key.replace("_", " "): every[key] for key in ("stray_cover", "false_cover")})
+        row |= {"missed": every["missed"], "missed: 95 %": rival.chosen.interval("missed")}
+        row |= {"large: coverage": large["coverage"], "large: 95 %": rival.chosen.interval("coverage", width="large")}
+        row |= {"large: missed": large["missed"]}
+        rows.append(row | {key.replace("_", " "): f"{every[key]:.4f}" for key in ("stray_cover", "false_cover")})
     plates, large = (rivals[0].chosen.summary(width=width)["plates"] for width in (None, "large"))
     told = f"{plates:,} plates, {large:,} of scaled width {SMALL} and more; thresholds and growths chosen on validation"
     return table(rows, f"{told}; {data}")

@@ -3,12 +3,20 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import cv2
 import numpy as np
 from IPython.display import Image, Markdown
 
-from lib.plots.beyond import laid_over
 from lib.plots.style import CYCLE, axes, panels, show
 from lib.plots.tables import table
+
+RED_SHARE = 0.55  # of the red laid over what is to be concealed
+
+
+def laid_over(rgb: np.ndarray, share: np.ndarray) -> np.ndarray:
+    """Red over a picture uint8 ``(H, W, 3)`` where ``share``, 0..1 of any size, says so."""
+    amount = RED_SHARE * cv2.resize(share.astype(np.float32), rgb.shape[1::-1], interpolation=cv2.INTER_NEAREST)
+    return (rgb * (1 - amount[..., None]) + np.array([220, 30, 0]) * amount[..., None]).astype(np.uint8)
 
 
 def five_steps(steps: Mapping[str, np.ndarray], data: str) -> Image:
