@@ -7,8 +7,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from lib.losses import LOSSES
+from lib.models import MODELS
 from lib.settings import PlatesError, device, settings
-from lib.transforms import SMALLEST_CROP
+from lib.transforms import AUGMENTATIONS, SMALLEST_CROP
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,10 @@ class Recipe:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        names = [("model", self.model, MODELS), ("loss", self.loss, LOSSES)]
+        for kind, name, known in (*names, *(("augmentation", each, AUGMENTATIONS) for each in self.augment)):
+            if name not in known:  # told before pictures are read
+                raise PlatesError(f"{kind} {name!r} is unknown; choose one of {', '.join(sorted(known))}.")
         if self.clip not in ("value", "norm", ""):
             raise PlatesError(f"clip={self.clip!r} is unknown; use 'value', 'norm' or '' for none.")
         if self.schedule not in ("cosine", "constant"):

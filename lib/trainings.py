@@ -126,7 +126,8 @@ def train_part(model: str, plates: DatasetDict, scenes: int = 0, name: str | Non
 
 
 def _platenet(options: argparse.Namespace) -> None:
-    plates, wanted = load_plates(), compact_recipe(options.preset, **_changes(options))
+    wanted = compact_recipe(options.preset, **_changes(options))  # what is wrong in it is told before pictures are read
+    plates = load_plates()
     first, run = train_stages(options.name or "platenet", wanted, plates, options.scenes)
     if processes.rank() == 0:
         print(run.say())
@@ -137,9 +138,9 @@ def _platenet(options: argparse.Namespace) -> None:
 
 
 def _of_the_paper(options: argparse.Namespace) -> None:
-    plates = load_plates()
     changes = _changes(options, "loss", "weight", "augment")
     wanted = recipe(options.preset, model=options.model, **changes)
+    plates = load_plates()
     train = Pictures.from_dataset(plates["train"], wanted.pictures, wanted.seed)
     validation = Pictures.from_dataset(plates["validation"], options.validation)
     run = fit_or_load(options.name or options.model, wanted, train, validation, describe(plates))
