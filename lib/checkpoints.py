@@ -55,9 +55,16 @@ def read_card(path: Path) -> dict[str, Any]:
     except FileNotFoundError as error:
         raise PlatesError(f"{path}: there is no such weights file; {HOW_TO_GET_WEIGHTS}.") from error
     except (OSError, KeyError, ValueError, safetensors.SafetensorError) as error:
-        raise PlatesError(
-            f"{path}: is not a whole checkpoint of ours ({error}); remove it, then {HOW_TO_GET_WEIGHTS}."
-        ) from error
+        raise PlatesError(f"{path}: is not a whole checkpoint of ours ({error}); {_remedy(path)}.") from error
+
+
+def _remedy(path: Path) -> str:
+    where = Path(path).resolve()
+    if where.is_relative_to(RUNS.resolve()):
+        return f"remove it, then {HOW_TO_GET_WEIGHTS}"
+    if where.is_relative_to(WEIGHTS.resolve()):
+        return f"get it again (`git checkout lib/weights`), or {HOW_TO_GET_WEIGHTS}"
+    return "name a .safetensors file that this course wrote, or leave --weights out"  # it may be somebody's photograph
 
 
 def load_checkpoint(path: Path) -> tuple[nn.Module, dict[str, Any]]:
@@ -72,9 +79,7 @@ def load_checkpoint(path: Path) -> tuple[nn.Module, dict[str, Any]]:
         model.load_state_dict(load_file(path))
     except (KeyError, TypeError, RuntimeError, safetensors.SafetensorError, PlatesError) as error:
         told = " ".join(str(error).split())  # torch lists what does not fit on lines of their own
-        raise PlatesError(
-            f"{path}: its weights do not fit its model ({told}); remove it, then {HOW_TO_GET_WEIGHTS}."
-        ) from error
+        raise PlatesError(f"{path}: its weights do not fit its model ({told}); {_remedy(path)}.") from error
     if not model.side:
         model.longest = card.get("recipe", {}).get("crop", {}).get("longest", model.longest)
     return model.eval(), card

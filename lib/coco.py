@@ -60,7 +60,9 @@ def read_folder(folder: Path) -> tuple[list[dict[str, Any]], list[str]]:
     """
     file = folder / ANNOTATIONS
     if not file.is_file():
-        raise PlatesError(f"{folder}: holds no {ANNOTATIONS}; export the data set in the COCO format.")
+        split = next((each.parent.name for each in sorted(folder.glob(f"*/{ANNOTATIONS}"))), None)
+        how = f"name one of its splits (--split {split})" if split else "export the data set in the COCO format"
+        raise PlatesError(f"{folder}: holds no {ANNOTATIONS}; {how}.")
     coco = read_json(file)
     if not isinstance(coco, dict) or not isinstance(coco.get("images"), list):
         raise PlatesError(f"{file}: has no list `images`, so it is not COCO; export the data set in the COCO format.")

@@ -17,6 +17,7 @@ from lib.settings import PlatesError
 
 # What has load(weights) and answers RGB with P(background): the paper's way and the blog's.
 METHODS = {"segment": ("lib.engine", "Segmenter"), "detect": ("lib.quads", "QuadSegmenter")}
+MOST_GROWTH = 100  # heights of a region
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,11 +53,12 @@ class Concealer:
 
     Args:
         segmenter: from (H, W, 3) uint8 RGB to (H, W) P(background), with ``name``, ``threshold`` and ``growth``.
-        threshold: conceal where P(background) is below it, 0 (nothing) to 1; None: the segmenter's.
-        growth: grow each region by this many of its heights, at least 0; None: the segmenter's.
-        sure: of the regions below the threshold only those count in which P(background) somewhere falls below this, 0
-            to 1: how far a plate reaches and whether there is one are two questions (the two thresholds of Canny 1986,
-            *A computational approach to edge detection*, section VII). 1 asks nothing more; None: the segmenter's.
+        threshold: conceal where P(background) is below it, above 0 and up to 1; None: the segmenter's.
+        growth: grow each region by this many of its heights, 0 to 100; None: the segmenter's.
+        sure: of the regions below the threshold only those count in which P(background) somewhere falls below this,
+            above 0 and up to 1: how far a plate reaches and whether there is one are two questions (the two thresholds
+            of Canny 1986, *A computational approach to edge detection*, section VII). 1 asks nothing more; None: the
+            segmenter's.
         mode: one of `lib.redact.MODES`.
         method: what reports call the way.
 
@@ -84,10 +86,11 @@ class Concealer:
         self.growth = float(segmenter.growth if growth is None else growth)
         self.sure = float(getattr(segmenter, "sure", 1.0) if sure is None else sure)
         for name in ("threshold", "sure"):
-            if not 0 <= (given := getattr(self, name)) <= 1:
-                raise PlatesError(f"{name} {given:g} is not in 0..1; give a share such as 0.1.")
-        if not 0 <= self.growth < float("inf"):
-            raise PlatesError(f"growth {self.growth:g} is not 0 or more; give a share of a plate's height such as 0.2.")
+            if not 0 < (given := getattr(self, name)) <= 1:  # 0 would let every picture out as it is
+                raise PlatesError(f"{name} {given:g} is not above 0 and up to 1; leave it out for the weights' own.")
+        if not 0 <= self.growth <= MOST_GROWTH:
+            told = f"growth {self.growth:g} is no number of plate heights from 0 to {MOST_GROWTH}"
+            raise PlatesError(f"{told}; leave it out for the weights' own.")
         if mode not in MODES:
             raise PlatesError(f"mode {mode!r} is unknown; use one of {', '.join(MODES)}.")
 

@@ -11,6 +11,7 @@ from torch import nn
 
 from lib.answers import MARK, runner
 from lib.checkpoints import HOW_TO_SHIP_WEIGHTS, checked, find_weights, load_checkpoint, read_card
+from lib.detectors import KINDS
 from lib.second_look import look_again
 from lib.settings import ROOT, PlatesError, device
 from lib.transforms import fit, to_input
@@ -67,6 +68,11 @@ class Segmenter:
         read_card(found)  # what is missing or no checkpoint at all is told as that
         told = checked(found)
         model, card = load_checkpoint(found)
+        if "landmarks" in card["model"] or card["model"] in KINDS:
+            raise PlatesError(
+                f"{found}: holds {card['model']}, which finds boxes or corners and no pixels; "
+                "name a segmentation network's weights, or use --method detect without --weights."
+            )
         point = card.get("operating_point") or {}
         name = card.get("name", found.stem)
         small = found.with_suffix(".onnx") if found.with_suffix(".onnx").exists() else None

@@ -18,7 +18,7 @@ from lib.data import plates_of
 from lib.engine import describe_device
 from lib.images import decode
 from lib.metrics import METRICS, Accumulator
-from lib.outputs import weights_of
+from lib.reports import weights_of
 from lib.settings import PlatesError
 
 THRESHOLDS = (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
@@ -97,7 +97,7 @@ def report(accumulator: Accumulator, concealer: Any, *, data: str, split: str | 
     Args:
         accumulator: from :func:`evaluate`.
         concealer: with ``method``, ``threshold``, ``growth``, ``sure`` and ``segmenter`` (``name``; if it has them
-            ``device`` and what `lib.outputs.weights_of` takes).
+            ``device`` and what `lib.reports.weights_of` takes).
         data: the data's name.
         split: the split's name, None where the folder has none.
 

@@ -11,17 +11,8 @@ from tqdm import tqdm
 from lib.conceal import Concealer
 from lib.files import atomic
 from lib.images import MAX_BYTES, PictureError
-from lib.outputs import (
-    REPORT,
-    VIDEOS,
-    Entry,
-    Report,
-    check_outputs,
-    earlier_outputs,
-    find_pictures,
-    refusal,
-    weights_of,
-)
+from lib.outputs import REPORT, VIDEOS, check_outputs, earlier_outputs, find_pictures, refusal, sha256_of
+from lib.reports import Entry, Report, weights_of
 from lib.settings import PlatesError
 
 
@@ -36,7 +27,8 @@ def conceal_files(
 
     ``out/report.json`` is written before the first picture, with every picture "not reached", and again at the end,
     also of an interrupted run. It is how a later run knows its own outputs: those are replaced, and removed where
-    the picture now fails, so that no stale one passes for a result; every other existing file is refused.
+    the picture now fails, so that no stale one passes for a result; every other existing file is refused, and so is
+    an output that somebody mended since.
 
     Args:
         inputs: files of any name and folders.
@@ -53,21 +45,26 @@ def conceal_files(
     """
     inputs, out = [Path(given) for given in inputs], Path(out)
     places = [out / REPORT] if report is None else [out / REPORT, Path(report)]
-    pairs, hidden = find_pictures(inputs)
-    ours = earlier_outputs(out) if out.is_dir() else set()
+    plan = find_pictures(inputs)
+    pairs, ours = plan.pairs, earlier_outputs(out) if out.is_dir() else {}
     check_outputs(inputs, pairs, out, ours, *places[1:])
+    wanted = {relative.as_posix() for _, relative in pairs}
     result = Report(
         **{key: getattr(concealer, key) for key in ("method", "mode", "threshold", "growth", "sure")},
         **weights_of(concealer.segmenter),
-        hidden=hidden,
+        hidden=plan.hidden,
+        ignored=dict(plan.ignored),
         files=[Entry(relative.as_posix()) for _, relative in pairs],
-        outputs=sorted(ours | {relative.as_posix() for _, relative in pairs}),
+        outputs=sorted({*ours, *wanted}),
+        sha256={name: known for name, known in sorted(ours.items()) if known and name not in wanted},
     )
     result.write(out / REPORT)  # before any work: it claims the outputs, and fails early where nothing can be written
     try:
         rows = zip(pairs, result.files, strict=True)
         for (path, relative), entry in tqdm(rows, total=len(pairs), unit="picture", disable=not progress):
             _conceal_file(path, out / relative, concealer, entry, progress)
+            if entry.output is not None:
+                result.sha256[entry.output] = sha256_of(out / relative)
     finally:
         result.outputs = [name for name in result.outputs if (out / name).is_file()]
         for place in places:  # the claim on the outputs first, since the copy's place may fail
@@ -81,7 +78,7 @@ def _conceal_file(path: Path, target: Path, concealer: Concealer, entry: Entry, 
         if path.suffix.lower() in VIDEOS and path.is_file():
             _conceal_film(path, target, concealer, entry, progress)
         else:
-            concealed = concealer(_read(path), entry.file)
+            concealed = concealer(_read(path), str(path))
             data = concealed.encode()
             with atomic(target) as temporary:
                 temporary.write_bytes(data)
@@ -89,7 +86,7 @@ def _conceal_file(path: Path, target: Path, concealer: Concealer, entry: Entry, 
             entry.quadrilaterals = [np.round(quad.astype(float), 1).tolist() for quad in concealed.plates]
         entry.output, entry.error = entry.file, None
     except Exception as error:  # one picture's trouble, foreseen or not, must neither leak it nor stop the others
-        entry.error = str(error) if isinstance(error, PlatesError) else f"{entry.file}: {type(error).__name__}: {error}"
+        entry.error = str(error) if isinstance(error, PlatesError) else f"{path}: {type(error).__name__}: {error}"
         with suppress(OSError):
             target.unlink(missing_ok=True)
     entry.seconds = round(time.perf_counter() - start, 3)

@@ -1,7 +1,7 @@
 """What a request asks: its frame, whole or as a form's file, and its options; in bounded time and memory."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, FiniteFloat, TypeAdapter, ValidationError
@@ -60,6 +60,20 @@ class Options(BaseModel, extra="forbid"):
             where = "".join(f"[{at}]" for at in first["loc"])
             told = f"plates{where} cannot be used ({first['msg']}); give a JSON list of four corners [x, y] each."
             raise Refusal(422, "options", told) from error
+
+
+def given_once(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """The options of an address by name.
+
+    Raises:
+        Refusal: one is given twice, of which the weaker could be meant.
+    """
+    told: dict[str, str] = {}
+    for name, value in pairs:
+        if name in told:
+            raise Refusal(422, "options", f"{name!r:.40} is in the address twice; give it once.")
+        told[name] = value
+    return told
 
 
 def options_of(given: Mapping[str, Any], more: Mapping[str, str] | None = None) -> Options:

@@ -3,6 +3,7 @@
 ``python -m lib.load`` starts a service of its own and prints a table; the clients run on the same cores.
 """
 
+import argparse
 import http.client
 import os
 import socket
@@ -150,6 +151,8 @@ def measure(seconds: float = 10.0, clients: Sequence[int] = CLIENTS) -> Iterator
 
 def main() -> None:
     """Print the table."""
+    told = "The service's frame rate beside the bare function's; takes about two minutes of all cores."
+    argparse.ArgumentParser(prog="python -m lib.load", description=told).parse_args()
     load = ", ".join(f"{each:.1f}" for each in os.getloadavg()) if hasattr(os, "getloadavg") else "unknown"
     print(f"load of the machine before (1, 5, 15 minutes): {load}")
     print("            threads or clients  frames/s   p50 ms   p99 ms  p99/p50")

@@ -99,7 +99,7 @@ def refuse_other(path: Path, found: Any, wanted: Mapping[str, Any]) -> None:
     if any(known.get(key) != value for key, value in wanted.items()):
         raise PlatesError(
             f"{path.name} is of another recipe or other data ({known.get('data', 'not told')}); "
-            "give --replace to overwrite it, or --out for another folder."
+            "give --out for another folder, PLATES_DATA for the data it is of, or --replace to overwrite it."
         )
 
 

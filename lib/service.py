@@ -23,7 +23,7 @@ from lib.conceal import Concealer
 from lib.contract import BODY, HEALTH, METRICS, REFUSALS, RESULT, Found
 from lib.desk import HEADERS, Desk, problem
 from lib.frames import MEDIA, Frame
-from lib.intake import FORM, Options, check_kind, check_type, open_form, options_of, read_body, sentence
+from lib.intake import FORM, Options, check_kind, check_type, given_once, open_form, options_of, read_body, sentence
 from lib.redact import MODES
 from lib.serving import Limits, Refusal
 from lib.settings import PlatesError
@@ -124,6 +124,7 @@ def _add_routes(app: FastAPI, desk: Desk) -> None:
     async def stream(socket: WebSocket) -> None:
         await streams.serve(desk, socket)
 
+    @app.head("/health", include_in_schema=False)  # what watches services asks for no more
     @app.get("/health", responses={200: HEALTH})
     async def health() -> dict[str, Any]:
         """Whether the service answers, and what it can do."""
@@ -160,6 +161,7 @@ def wants_json(accept: str) -> bool:
 
 async def _conceal(desk: Desk, request: Request, options: Options) -> Response:
     headers = request.headers
+    given_once(request.query_params.multi_items())
     json_wanted = wants_json(headers.get("accept", "*/*"))
     declared = headers.get("content-type", "")
     kind = check_type(declared, headers.get("content-encoding"))

@@ -8,7 +8,7 @@ from functools import partial
 from fastapi import WebSocket, WebSocketDisconnect
 
 from lib.desk import HEADERS, Desk, problem
-from lib.intake import Options, options_of
+from lib.intake import Options, given_once, options_of
 from lib.memory import Memory
 from lib.serving import Refusal
 from lib.settings import PlatesError
@@ -21,7 +21,7 @@ async def serve(desk: Desk, socket: WebSocket) -> None:
     try:
         scheme, _, token = socket.headers.get("authorization", "").partition(" ")
         desk.check_token(token if scheme.lower() == "bearer" else None)
-        options = options_of(dict(socket.query_params))
+        options = options_of(given_once(socket.query_params.multi_items()))
         if options.plates is not None:
             raise Refusal(422, "options", "plates are for one picture; a stream's are found in every frame.")
         desk.concealer(options)

@@ -18,7 +18,7 @@ from lib.loop import Loop
 from lib.models import parameter_count
 from lib.pictures import Pictures
 from lib.recipes import Recipe
-from lib.settings import RUNS, device, someone_watches
+from lib.settings import RUNS, PlatesError, device, someone_watches
 from lib.trainer import Trainer
 
 CHECKPOINT_SECONDS = 60.0  # with its optimiser the paper's network weighs 1.3 GB, so not after every short epoch
@@ -96,6 +96,8 @@ def fit_or_load(
     Raises:
         PlatesError: the loss diverged, or a checkpoint cannot be read or written.
     """
+    if Path(name).name != name:
+        raise PlatesError(f"the run's name {name!r} is no name for a folder; leave out its slashes.")
     train = train.sample(recipe.pictures, recipe.seed)
     folder = RUNS / f"{name}-{recipe.digest(f'{data} {train.fingerprint()} {validation.fingerprint()}')}"
     best, last = folder / "best.safetensors", folder / "last.safetensors"

@@ -1,5 +1,6 @@
 """Picture in, concealed picture out, by a network that only knows magenta; folders; and what must not happen."""
 
+import hashlib
 import json
 import os
 import tempfile
@@ -194,8 +195,8 @@ def test_raising_the_threshold_covers_more() -> None:
         def __call__(self, rgb: np.ndarray) -> np.ndarray:
             return np.tile(np.linspace(0, 1, rgb.shape[1], dtype=np.float32), (len(rgb), 1))
 
-    covered = [Concealer(Ramp(), threshold=t)(street()).mask.mean() for t in (0.0, 0.1, 0.5, 0.9)]
-    assert covered[0] == 0 and covered == sorted(covered) and covered[2] == 0.5
+    covered = [Concealer(Ramp(), threshold=t)(street()).mask.mean() for t in (0.1, 0.5, 0.9)]
+    assert covered == sorted(covered) and covered[1] == 0.5
 
 
 def test_the_operating_point_is_the_segmenters_unless_given() -> None:
@@ -339,7 +340,7 @@ def test_a_network_without_a_chosen_threshold_needs_one() -> None:
         PlatesError, match=r"^magenta: nobody has chosen a threshold.*give --threshold \(and --growth\)"
     ):
         Concealer(segmenter)
-    assert Concealer(segmenter, 0.4).threshold == 0.4 and Concealer(segmenter, 0.0).threshold == 0
+    assert Concealer(segmenter, 0.4).threshold == 0.4 and Concealer(segmenter, 1.0).threshold == 1
 
 
 def test_an_unknown_method_lists_the_known_ones() -> None:
@@ -425,8 +426,41 @@ def test_a_folder_keeps_its_structure_and_its_originals(photographs: Path, tmp_p
     }
     assert report.text().splitlines() == [
         "3 of 3 pictures written, 2 plates concealed (fill)",
+        "nothing found, look at them first: deep/none.webp",
+        "ignored, since by their names no picture or film: 1 (1 .txt)",
         "skipped, since hidden: 1 pictures or folders; name them to have them concealed",
     ]
+
+
+def test_a_picture_mended_by_hand_is_not_written_over(photographs: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    run([photographs], out)
+    run([photographs], out)  # its own outputs it may replace
+    with open(out / "a.JPG", "ab") as file:
+        file.write(b"somebody painted here")
+    refused([photographs], out, r"out/a\.JPG: was changed since this tool wrote it.*; move it away, or choose another")
+    (out / "a.JPG").unlink()
+    assert run([photographs], out).exit_code == 0
+
+
+def test_after_a_run_that_was_cut_off_its_outputs_may_be_replaced(photographs: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    run([photographs], out)
+    told = json.loads((out / "report.json").read_text())
+    assert told["sha256"] == {name: hashlib.sha256((out / name).read_bytes()).hexdigest() for name in told["outputs"]}
+    for known in ({}, {name: None for name in told["outputs"]}, None):  # not yet told, or by an earlier version
+        (out / "report.json").write_text(json.dumps(told | {"sha256": known}))
+        (out / "a.JPG").write_bytes(b"written, but the report was not")
+        assert run([photographs], out).exit_code == 0
+
+
+def test_a_jpeg_by_its_rarer_names_is_concealed(tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for name in ("a.jfif", "b.JPE"):
+        (folder / name).write_bytes(saved(street(), "JPEG", quality=95))
+    report = run([folder], tmp_path / "out")
+    assert report.exit_code == 0 and sorted(entry.output for entry in report.files) == ["a.jfif", "b.JPE"]
 
 
 def test_what_cannot_be_read_is_reported_and_not_written(photographs: Path, tmp_path: Path) -> None:
@@ -691,7 +725,9 @@ def test_a_region_counts_where_it_is_sure_somewhere_and_then_whole() -> None:
     assert np.array_equal(Concealer(ReadsRed())(rgb).mask, first)  # the segmenter's own .2
     assert np.array_equal(Concealer(ReadsRed(), sure=1.0)(rgb).mask, first | second)
     assert np.array_equal(Concealer(ReadsRed(), sure=0.25)(rgb).mask, first | second)
-    assert not Concealer(ReadsRed(), sure=0.0)(rgb).mask.any()
     assert Concealer(FindsMagenta()).sure == 1.0
-    with pytest.raises(PlatesError, match=r"sure 1\.5 is not in 0\.\.1"):
-        Concealer(ReadsRed(), sure=1.5)
+    for value in (0.0, 1.5, -0.1, float("nan")):  # 0 would let every picture out as it is
+        with pytest.raises(PlatesError, match=rf"sure {value:g} is not above 0 and up to 1; leave it out"):
+            Concealer(ReadsRed(), sure=value)
+        with pytest.raises(PlatesError, match=rf"threshold {value:g} is not above 0 and up to 1; leave it out"):
+            Concealer(ReadsRed(), threshold=value)

@@ -19,7 +19,7 @@ from lib.checkpoints import find_weights, load_checkpoint, read_card
 from lib.checkpoints import save_checkpoint as save
 from lib.engine import Segmenter, describe_device, fast_precision
 from lib.models import build
-from lib.settings import PlatesError
+from lib.settings import WEIGHTS, PlatesError
 
 CARD = {"name": "tiny", "model": "baseline", "options": OPTIONS, "operating_point": {"threshold": 0.3, "growth": 0.2}}
 
@@ -134,6 +134,21 @@ def test_unusable_weights_are_named_with_a_remedy(damage: object, words: str, ch
     told = str(caught.value)
     assert told.startswith(f"{checkpoint}: ") and words in told and "--weights" in told
     assert "\n" not in told
+
+
+def test_weights_that_find_no_pixels_are_refused() -> None:
+    with pytest.raises(PlatesError, match=r"holds small_landmarks, which finds boxes or corners.*--method detect"):
+        Segmenter.load(WEIGHTS / "corners.safetensors")
+
+
+def test_nobody_is_told_to_remove_a_file_of_his_own(tmp_path: Path) -> None:
+    photograph = tmp_path / "car.jpg"
+    photograph.write_bytes(b"\xff\xd8 a photograph of mine")
+    with pytest.raises(
+        PlatesError, match=r"car\.jpg: is not a whole checkpoint.*; name a \.safetensors file"
+    ) as caught:
+        Segmenter.load(photograph)
+    assert "remove it" not in str(caught.value)
 
 
 # --- which weights -----------------------------------------------------------------------------------------------

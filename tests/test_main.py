@@ -4,6 +4,7 @@ import hashlib
 import json
 import math
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -23,13 +24,13 @@ import lib.folders
 import lib.records
 import lib.trainer
 import lib.training
-from lib import bench
+from lib import arguments, bench
 from lib.__main__ import main
 from lib.catalogue import Experiment
 from lib.checkpoints import find_weights, load_checkpoint, read_card, save_checkpoint
 from lib.coco import ANNOTATIONS
 from lib.metrics import METRICS
-from lib.models import build
+from lib.models import MODELS, build
 from lib.recipes import Recipe
 from lib.settings import ROOT, PlatesError
 
@@ -166,7 +167,7 @@ def test_conceal_prints_names_that_are_no_text(photographs: Path, weights: Path,
         cwd=ROOT, capture_output=True, check=False, env={**os.environ, "CUDA_VISIBLE_DEVICES": ""},
     )  # fmt: skip
     assert done.returncode == 1 and b"Traceback" not in done.stderr
-    assert b"not written: caf\\udce9.jpg: " in done.stdout
+    assert b"caf\\udce9.jpg: is no JPEG" in done.stdout
 
 
 def test_conceal_without_weights_says_how_to_get_some(
@@ -231,7 +232,9 @@ def test_evaluate_names_what_is_missing(weights: Path, tmp_path: Path, capsys: p
     folder = coco_split(tmp_path / "mine", 1)
     assert "no folder" in failed(capsys, "evaluate", tmp_path / "nowhere", "--json", place, *rest)
     assert "test/" in failed(capsys, "evaluate", folder, "--split", "test", "--json", place, *rest)
-    assert "'magic'" in failed(capsys, "evaluate", folder, "--json", place, "--method", "magic", *rest)
+    with pytest.raises(SystemExit):
+        main(["evaluate", str(folder), "--json", str(place), "--method", "magic"])
+    assert "'magic'" in capsys.readouterr().err
     assert "not corners" in failed(capsys, "evaluate", folder, "--json", place, "--method", "detect", *rest)
     assert "make run" in failed(capsys, "evaluate", folder, "--json", place)
     gone = tmp_path / "gone.safetensors"
@@ -317,6 +320,7 @@ def test_train_ends_with_weights_that_conceal(
     ("arguments", "words"),
     [
         (["resnet"], "model 'resnet' is unknown"),
+        (["baseline", "--name", "../x"], "the run's name '../x' is no name for a folder"),
         (["baseline", "--preset", "huge"], "preset 'huge'"),
         (["baseline", "--loss", "focal"], "loss 'focal'"),
         (["baseline", "--augment", "mixup"], "augmentation 'mixup'"),
@@ -415,6 +419,68 @@ def test_stopping_keeps_what_was_finished_and_says_so(
     told = failed(capsys, "conceal", photographs, "--out", out, "--weights", weights, code=130)
     assert told == "stopped; what was finished is kept"
     assert (out / "good.png").exists() and not (out / "trip" / "good.png").exists() and (out / "report.json").exists()
+
+
+def test_what_stops_a_job_ends_it_like_ctrl_c() -> None:
+    script = """
+import time
+from lib import __main__ as command
+def bench(options):
+    try:
+        print("at work", flush=True)
+        time.sleep(60)
+    finally:
+        print("cleaned", flush=True)
+command.bench = bench
+raise SystemExit(command.main(["bench"]))
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", script], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout.readline() == "at work\n"
+        process.terminate()
+        out, told = process.communicate(timeout=30)
+    assert (process.returncode, out, told) == (130, "cleaned\n", "stopped; what was finished is kept\n")
+
+
+def test_the_help_of_train_names_every_model() -> None:
+    assert sorted(arguments.MODELS) == sorted(MODELS)
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        (("conceal", "", "--out", "o"), "argument IN: is empty"),
+        (("conceal", "a.jpg", "--out", ""), "argument --out: is empty"),
+        (("conceal", "a.jpg", "--out", "o", "--mode", "smear"), "invalid choice: 'smear'"),
+        (("serve", "--port", "99999"), "'99999' is no port from 0 to 65,535"),
+    ],
+)
+def test_unusable_arguments_end_with_two(
+    command: tuple[str, ...], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(list(command))
+    assert caught.value.code == 2 and words in capsys.readouterr().err
+
+
+def test_a_taken_port_is_told_before_anything_is_loaded(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("lib.hosting.load", lambda *_: pytest.fail("networks were loaded"))
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        told = failed(capsys, "serve", "--port", str(taken.getsockname()[1]))
+    assert "cannot be listened on" in told
+
+
+def test_large_frames_have_room_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    monkeypatch.setattr("lib.hosting.load", lambda *_: {})
+    monkeypatch.setattr("lib.hosting.serve", lambda _, limits, *__: asked.append(limits))
+    assert main(["serve", "--port", "0", "--megabytes", "400"]) == main(["serve", "--port", "0"]) == 0
+    large, usual = asked
+    assert (large.bytes, large.held) == (400 * 2**20, 800 * 2**20)
+    assert (usual.bytes, usual.held) == (32 * 2**20, 256 * 2**20)
 
 
 def test_bench_is_a_command(monkeypatch: pytest.MonkeyPatch) -> None:

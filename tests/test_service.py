@@ -332,6 +332,7 @@ def test_unusable_options_are_refused_wherever_they_are(client: httpx.Client, qu
 
 def test_forms_with_too_much_in_them_are_refused(client: httpx.Client) -> None:
     data = saved(street(), "PNG")
+    refused(post(client, data, query="?mode=fill&mode=blur"), 422, "'mode' is in the address twice; give it once")
     twice = client.post("/conceal", files=[("file", data), ("file", data)])
     refused(twice, 422, "several files")
     refused(client.post("/conceal?mode=fill", files={"file": data}, data={"mode": "blur"}), 422, "give it once")
@@ -450,7 +451,7 @@ def test_a_full_queue_answers_503_and_says_when(network: Moody) -> None:
     ):
         waiting = [pool.submit(post, client, saved(street(), "PNG")) for _ in range(12)]
         until(lambda: sum(each.done() for each in waiting) == 6)  # 2 worked on, 4 waiting
-        assert client.get("/health").json()["status"] == "ok"
+        assert client.get("/health").json()["status"] == "ok" and client.head("/health").status_code == 200
         assert counter(client, "plates_queue_depth") == 6
         network.go.set()
         answers = [each.result() for each in waiting]
@@ -680,7 +681,12 @@ def test_frames_of_a_stream_come_back_in_order_and_errors_do_not_end_it(url: str
 
 @pytest.mark.parametrize(
     ("query", "status", "words"),
-    [("?mode=smear", 422, "unknown"), ("?x=1", 422, "unknown"), ("?plates=[]", 422, "one picture")],
+    [
+        ("?mode=smear", 422, "unknown"),
+        ("?x=1", 422, "unknown"),
+        ("?plates=[]", 422, "one picture"),
+        ("?mode=fill&mode=blur", 422, "address twice"),
+    ],
 )
 def test_a_stream_with_unusable_options_is_refused(url: str, query: str, status: int, words: str) -> None:
     with pytest.raises(InvalidStatus) as denied, stream(url, query):

@@ -571,7 +571,7 @@ def test_films_among_pictures_and_folders(tmp_path: Path, out: Path) -> None:
 def test_the_command_conceals_a_film(tmp_path: Path, out: Path, capsys: pytest.CaptureFixture[str]) -> None:
     source = film(tmp_path / "a.mp4", sound="aac", frames=3)
     assert main(["conceal", str(source), "--out", str(out)]) == 0
-    assert "1 of 1 pictures written" in capsys.readouterr().out
+    assert "1 of 1 files written" in capsys.readouterr().out
     assert len(frames_of(out / "a.mp4")) == 3 and sound_of(out / "a.mp4") == sound_of(source)
 
 
