@@ -65,14 +65,15 @@ def words(metrics: Mapping[str, Any]) -> tuple[str, str]:
     return f"{a[0]:.2f} / {a1[0]:.2f}", f"{a[1]:.2f} to {a[2]:.2f} / {a1[1]:.2f} to {a1[2]:.2f}"
 
 
-def source(record: Record) -> str:
-    """Data and recipe of a record in one line, as tables name them."""
-    told = record["recipe"]
+def source(record: Record, *more: Record) -> str:
+    """Data and recipe of a record in one line, as tables name them; ``more`` are other seeds of the recipe."""
+    told, seeds = record["recipe"], sorted({each["seed"] for each in (record, *more)})
+    named = f"seed{'s' if more and len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"
     pictures = f"{record.get('pictures', 0):,} pictures, " if record.get("pictures") else ""
     where = f", {record['device']}" if record.get("device") else ""
     return (
         f"{record['data']}; {record['preset']} recipe: {told['epochs']} epochs of {pictures}batch {told['batch']}, "
-        f"{record['steps']:,} steps, seed {record['seed']}{where}"
+        f"{record['steps']:,} steps, {named}{where}"
     )
 
 

@@ -52,7 +52,7 @@ def _row(run: Record | None, name: str, key: str) -> dict[str, Any]:
     where = "04_deeper, section 2"
     crop, whole = (run["metrics"]["test"][protocol] for protocol in ("random_crop", "full_frame"))
     ours, interval = words(crop)
-    why = f"random crops; on whole pictures {words(whole)[0]}, and at A = .95 a pooled A1 of {value(run):.2f}"
+    why = f"random crops; on whole pictures {words(whole)[0]}; validation's pooled A1 at A = .95 {value(run):.2f}"
     return settle(
         key, ours=ours, interval=interval, verdict=verdict(run["paper"], crop), why=why, data=source(run), where=where
     )
@@ -69,7 +69,7 @@ def _collapse(runs: Mapping[str, Record]) -> dict[str, Any]:
         "collapse",
         ours=f"{predicted:.4%} of pixels predicted plate",
         verdict=told,
-        why=f"nothing is predicted plate, but {unsure:.0%} of background pixels have P(background) < {CERTAIN:.2f}",
+        why=f"nothing is predicted plate, but {unsure:.0%} of background pixels have P(background) < {CERTAIN:.3f}",
         data=source(run),
         where="04_deeper, section 2",
     )

@@ -85,6 +85,7 @@ def test_rows_stand_beside_the_papers() -> None:
     assert row["A 95 %"] == (0.89, 0.91) and row["verdict"] == "holds in part"
     assert fairly([record("a")], "test", "full_frame")[0]["A1 at A = .95"] == 0.4
     assert never_looking(BLIND, "test", "random_crop")[0]["A"] == 0.96
+    assert "8 steps, seeds 0, 2, cpu" in source(record("a"), record("b") | {"seed": 2}, record("c"))
     assert source(record("a")) == "tiny; steps recipe: 4 epochs of 4 pictures, batch 2, 8 steps, seed 0, cpu"
 
 

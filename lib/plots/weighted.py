@@ -115,7 +115,8 @@ def clippings(records: Sequence[Record]) -> Image:
         made[0, column].set_xlim(made[1, column].get_xlim())
     made[0, 0].set_ylabel("loss / median of 20 before")
     made[1, 0].set_ylabel("norm of the gradient")
-    made[0, 1].legend(fontsize=8, loc="upper right")
+    labels = made[0, 1].get_legend_handles_labels()
+    figure.legend(*labels, loc="outside upper center", ncols=3, fontsize=8, frameon=False)
     return show(figure, told_records(records), "03_clipping")
 
 
@@ -173,7 +174,7 @@ def coverages(sweeps: Mapping[str, Sweep], data: str) -> Image:
         half = sweep.index(0.5)
         one.plot(false[half], covered[half], mark, color=colour)
         one.plot([], [], line, marker=mark, color=colour, label=name)
-    one.plot([0, 1], [0, 1], color=BLACK, linewidth=1, linestyle=(0, (1, 3)), label="plates like any other pixels")
+    one.plot([0, 1], [0, 1], color=BLACK, linewidth=1, linestyle=(0, (1, 3)), label="whole plates at random")
     one.set(xlim=(-0.02, 1.02), ylim=(-0.03, 1.03), xlabel="false cover", ylabel="coverage (plates, 95 % concealed)")
     one.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
     return show(figure, data, "03_coverage")

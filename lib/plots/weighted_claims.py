@@ -10,7 +10,7 @@ from typing import Any
 from lib.bootstrap import seeds_interval
 from lib.plots import weighted_verdicts as numbers
 from lib.plots.search_tables import told_search, told_values
-from lib.plots.weighted_verdicts import Record, count_jumps, interval_words, told_records
+from lib.plots.weighted_verdicts import WINDOW, Record, count_jumps, interval_words, told_records
 from lib.trials import value
 
 HOLDS, IN_PART, FAILS, UNTOLD = "holds", "holds in part", "does not hold", "cannot be told here"
@@ -43,9 +43,15 @@ def lambda_five(records: Sequence[Record]) -> Settled:
     if len(best) < 2:
         return settled(ours or "-", UNTOLD, "runs of one form or of both are missing", told_records(records))
     verdict = HOLDS if all(right) else IN_PART if any(right) else FAILS
-    tried = sorted({one["recipe"]["weight"] for one in records})
-    why = "of λ = {}, the one whose shares of plate and background pixels right at p ≥ 0.5 are closest; one seed"
-    return settled(ours, verdict, why.format(", ".join(f"{one:g}" for one in tried)), told_records(records))
+    tried = "; ".join(
+        f"{name} {', '.join(f'{one:g}' for one in sorted(_weights(records, inside)))}" for inside, name in form.items()
+    )
+    why = f"of the λ tried ({tried}) the one whose shares of plate and background pixels right at p ≥ 0.5 are closest"
+    return settled(ours, verdict, f"{why}, if not close; one seed", told_records(records))
+
+
+def _weights(records: Sequence[Record], inside: bool) -> set[float]:
+    return {one["recipe"]["weight"] for one in records if one["recipe"]["weight_inside"] == inside}
 
 
 def early_plate(records: Sequence[Record]) -> Settled:
@@ -81,7 +87,8 @@ def instability(records: Sequence[Record]) -> Settled:
     jump in n steps it cannot be told, and happens in fewer than 3 / n of the steps (95 %, the rule of three).
     """
     free = {how: ways[""] for how, ways in _clipped(records).items() if "" in ways}
-    steps = sum(len(one["log"]["loss"]) for one in records if one["recipe"]["clip"] == "")
+    free_runs = (len(one["log"]["loss"]) for one in records if one["recipe"]["clip"] == "")
+    steps = sum(max(0, count - WINDOW) for count in free_runs)  # the first of each run have no 20 before them
     ours = ", ".join(f"{count} jumps without clipping ({how})" for how, count in free.items())
     verdict = HOLDS if any(free.values()) else UNTOLD
     why = f"a jump is a loss over twice the median of the 20 steps before, or a run that diverged; {steps:,} steps"
@@ -96,7 +103,7 @@ def clipping(records: Sequence[Record]) -> Settled:
     clipping jumps there is nothing to address.
     """
     pairs = {how: (ways[""], ways["value"]) for how, ways in _clipped(records).items() if {"", "value"} <= ways.keys()}
-    ours = ", ".join(f"{free} to {clipped} jumps ({how})" for how, (free, clipped) in pairs.items())
+    ours = ", ".join(f"{free} jumps without, {clipped} with clipping ({how})" for how, (free, clipped) in pairs.items())
     mended = [2 * clipped <= free for free, clipped in pairs.values() if free]
     verdict = UNTOLD if not mended else HOLDS if all(mended) else IN_PART if any(mended) else FAILS
     why = "jumps without clipping and clipped at 0.1 by value, on the same batches" if mended else "nothing to address"
@@ -115,8 +122,8 @@ def cosine(records: Sequence[Record]) -> Settled:
     if interval is None:
         return settled("-", UNTOLD, "fewer than two seeds of both schedules", told_records(records))
     verdict = HOLDS if interval[0] > 0 else FAILS if interval[1] < 0 else IN_PART if min(gaps) > 0 else UNTOLD
-    ours = f"lower by {sum(gaps) / len(gaps):.3f}" if sum(gaps) >= 0 else f"higher by {-sum(gaps) / len(gaps):.3f}"
-    why = f"training loss of the last epoch against a constant rate, {len(gaps)} paired seeds"
+    ours = f"{sum(gaps) / len(gaps):+.3f} with a constant rate"
+    why = f"training loss of the last epoch, constant minus cosine, {len(gaps)} paired seeds"
     return settled(ours, verdict, why, told_records(records), interval)
 
 
