@@ -6,7 +6,9 @@ from pathlib import Path
 
 Call = Callable[[argparse.Namespace], int]
 
-# those of lib.models.MODELS, which would load PyTorch to show a help text
+# what lib.redact, lib.conceal and lib.models know by these names; those would load PyTorch to show a help text
+MODES = ("fill", "blur", "pixelate")
+METHODS = ("segment", "detect")
 MODELS = (
     "baseline",
     "deep",
@@ -32,7 +34,7 @@ def parser(calls: Mapping[str, Call]) -> argparse.ArgumentParser:
         "inputs", nargs="+", type=_path, metavar="IN", help="a picture, a film, or a folder (its structure is kept)"
     )
     one.add_argument("--out", type=_path, required=True, help="folder for the concealed pictures and report.json")
-    one.add_argument("--mode", default="fill", choices=("fill", "blur", "pixelate"), help="default: fill")
+    one.add_argument("--mode", default="fill", choices=MODES, help="default: fill")
     one.add_argument("--report", type=_path, help="write the JSON report here too")
     _method(one)
 
@@ -45,10 +47,7 @@ def parser(calls: Mapping[str, Call]) -> argparse.ArgumentParser:
 
     one = commands.add_parser("train", help="train a model on PLATES_DATA; also under torchrun")
     one.set_defaults(call=calls["train"])
-    one.add_argument(
-        "model",
-        help=f"one of {', '.join(MODELS)}",
-    )
+    one.add_argument("model", help=f"one of {', '.join(MODELS)}")
     one.add_argument("--name", help="what tables call the run (default: the model's name)")
     one.add_argument(
         "--preset", help="fast, sweep, steps or paper; platenet: fast or full (default: as PLATES_FAST says)"
@@ -116,7 +115,7 @@ def _port(text: str) -> int:
 
 
 def _method(one: argparse.ArgumentParser) -> None:
-    ways = {"choices": ("segment", "detect"), "default": "segment"}
+    ways = {"choices": METHODS, "default": "segment"}
     one.add_argument("--method", **ways, help="pixels (segment, default), or boxes and corners (detect)")
     one.add_argument("--weights", type=_path, help="a .safetensors file (default: the repository's, else the newest)")
     chosen = "; default: what was chosen for the weights, as report.json tells"

@@ -1,6 +1,5 @@
 """Checkpoints on disk: weights with the card that tells of them, which are used, and whether they are whole."""
 
-import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,7 @@ import safetensors
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from lib.files import atomic, write_json
+from lib.files import atomic, sha256_of, write_json
 from lib.models import build
 from lib.settings import RUNS, WEIGHTS, PlatesError
 
@@ -111,8 +110,7 @@ def checked(path: Path) -> str:
         PlatesError: the file cannot be read, is not listed, or is not the one that was shipped.
     """
     try:
-        with path.open("rb") as file:
-            told = hashlib.file_digest(file, "sha256").hexdigest()
+        told = sha256_of(path)
         sums = path.parent / SUMS
         listed = sums.read_text(errors="replace").splitlines() if sums.exists() else [f"{told}  {path.name}"]
     except OSError as error:

@@ -1,5 +1,6 @@
 """Files that are whole or absent, and made by one process at a time. JSON, read with errors that name."""
 
+import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence, Set
@@ -62,6 +63,16 @@ def locked(path: Path) -> Iterator[None]:
         yield
     finally:
         held.release()
+
+
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal digits.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_json(path: Path, value: Any) -> None:

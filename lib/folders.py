@@ -9,9 +9,9 @@ import numpy as np
 from tqdm import tqdm
 
 from lib.conceal import Concealer
-from lib.files import atomic
+from lib.files import atomic, sha256_of
 from lib.images import MAX_BYTES, PictureError
-from lib.outputs import REPORT, VIDEOS, check_outputs, earlier_outputs, find_pictures, refusal, sha256_of
+from lib.outputs import REPORT, VIDEOS, check_outputs, earlier_outputs, find_pictures, refusal
 from lib.reports import Entry, Report, weights_of
 from lib.settings import PlatesError
 
@@ -62,18 +62,19 @@ def conceal_files(
     try:
         rows = zip(pairs, result.files, strict=True)
         for (path, relative), entry in tqdm(rows, total=len(pairs), unit="picture", disable=not progress):
-            _conceal_file(path, out / relative, concealer, entry, progress)
-            if entry.output is not None:
-                result.sha256[entry.output] = sha256_of(out / relative)
+            if told := _conceal_file(path, out / relative, concealer, entry, progress):
+                result.sha256[relative.as_posix()] = told
     finally:
         result.outputs = [name for name in result.outputs if (out / name).is_file()]
+        result.sha256 = {name: told for name, told in result.sha256.items() if name in result.outputs}
         for place in places:  # the claim on the outputs first, since the copy's place may fail
             result.write(place)
     return result
 
 
-def _conceal_file(path: Path, target: Path, concealer: Concealer, entry: Entry, progress: bool) -> None:
-    start = time.perf_counter()
+def _conceal_file(path: Path, target: Path, concealer: Concealer, entry: Entry, progress: bool) -> str | None:
+    """Conceal one file into ``target`` and tell its ``entry``; the SHA-256 of what was written, None for nothing."""
+    start, told = time.perf_counter(), None
     try:
         if path.suffix.lower() in VIDEOS and path.is_file():
             _conceal_film(path, target, concealer, entry, progress)
@@ -84,12 +85,14 @@ def _conceal_file(path: Path, target: Path, concealer: Concealer, entry: Entry, 
                 temporary.write_bytes(data)
             entry.plates, entry.area = len(concealed.plates), round(float(concealed.mask.mean()), 6)
             entry.quadrilaterals = [np.round(quad.astype(float), 1).tolist() for quad in concealed.plates]
+        told = sha256_of(target)
         entry.output, entry.error = entry.file, None
     except Exception as error:  # one picture's trouble, foreseen or not, must neither leak it nor stop the others
         entry.error = str(error) if isinstance(error, PlatesError) else f"{path}: {type(error).__name__}: {error}"
         with suppress(OSError):
             target.unlink(missing_ok=True)
     entry.seconds = round(time.perf_counter() - start, 3)
+    return told
 
 
 def _conceal_film(path: Path, target: Path, concealer: Concealer, entry: Entry, progress: bool) -> None:

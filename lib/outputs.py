@@ -1,13 +1,12 @@
 """A run over many files: which picture goes where, and what must not be touched."""
 
-import hashlib
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lib.files import check_report, read_json
+from lib.files import check_report, read_json, sha256_of
 from lib.settings import PlatesError
 
 EXTENSIONS = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".tif", ".tiff")
@@ -121,10 +120,11 @@ def earlier_outputs(out: Path) -> dict[str, str | None]:
     return {str(name): known.get(name) for name in outputs}
 
 
-def sha256_of(path: Path) -> str:
-    """The SHA-256 of a file, in hexadecimal digits."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _changed(target: Path, known: str | None) -> bool:
+    try:
+        return bool(known) and target.is_file() and sha256_of(target) != known
+    except OSError:
+        return True  # what cannot be read may have been changed
 
 
 def check_outputs(
@@ -168,7 +168,7 @@ def check_outputs(
                 f"{target}: exists and was not written by this tool, so {path} is not concealed to it; "
                 "choose another output folder."
             )
-        if (known := ours[relative.as_posix()]) and target.is_file() and sha256_of(target) != known:
+        if _changed(target, ours[relative.as_posix()]):
             raise PlatesError(
                 f"{target}: was changed since this tool wrote it, perhaps mended by hand, so it stays; "
                 "move it away, or choose another output folder."

@@ -61,7 +61,7 @@ class Report:
     ignored: dict[str, int]
     files: list[Entry]
     outputs: list[str]
-    sha256: dict[str, str | None] = field(default_factory=dict)
+    sha256: dict[str, str] = field(default_factory=dict)
 
     @property
     def failures(self) -> list[Entry]:

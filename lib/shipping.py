@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from lib.crops import Crop
 from lib.data import describe, load_plates
 from lib.engine import Segmenter
 from lib.evaluate import FINER, choose_operating_point
-from lib.files import atomic
+from lib.files import atomic, sha256_of
 from lib.gallery import Gallery
 from lib.platefree import free_crops
 from lib.settings import WEIGHTS, PlatesError, settings, someone_watches
@@ -156,7 +155,7 @@ def ship(
     split = plates["train"]
     chosen = np.linspace(0, len(split) - 1, min(CALIBRATION, len(split))).astype(int)
     pictures = (fit(pixels, model.longest)[0] for pixels in Gallery.from_dataset(split.select(chosen)).pixels)
-    quantise(model, pictures, path.with_suffix(".onnx"), sha256(path.read_bytes()).hexdigest())
+    quantise(model, pictures, path.with_suffix(".onnx"), sha256_of(path))
     write_sums(path.parent)
     return path
 
@@ -173,4 +172,4 @@ def write_sums(folder: Path) -> None:
     """Write the SHA-256 of all weights in a folder, which are compared when they are loaded."""
     shipped = sorted(each for each in folder.iterdir() if each.suffix in (".safetensors", ".onnx"))
     with atomic(folder / SUMS) as temporary:
-        temporary.write_text("".join(f"{sha256(each.read_bytes()).hexdigest()}  {each.name}\n" for each in shipped))
+        temporary.write_text("".join(f"{sha256_of(each)}  {each.name}\n" for each in shipped))

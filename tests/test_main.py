@@ -19,9 +19,11 @@ from tiny import OPTIONS, RECIPE, coco_split, scene
 
 import lib.catalogue
 import lib.checkpoints
+import lib.conceal
 import lib.engine
 import lib.folders
 import lib.records
+import lib.redact
 import lib.trainer
 import lib.training
 from lib import arguments, bench
@@ -443,8 +445,9 @@ raise SystemExit(command.main(["bench"]))
     assert (process.returncode, out, told) == (130, "cleaned\n", "stopped; what was finished is kept\n")
 
 
-def test_the_help_of_train_names_every_model() -> None:
+def test_the_arguments_know_every_model_mode_and_method() -> None:
     assert sorted(arguments.MODELS) == sorted(MODELS)
+    assert (lib.redact.MODES, tuple(lib.conceal.METHODS)) == (arguments.MODES, arguments.METHODS)
 
 
 @pytest.mark.parametrize(
