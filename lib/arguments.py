@@ -50,7 +50,7 @@ def parser(calls: Mapping[str, Call]) -> argparse.ArgumentParser:
     one.add_argument("model", help=f"one of {', '.join(MODELS)}")
     one.add_argument("--name", help="what tables call the run (default: the model's name)")
     one.add_argument(
-        "--preset", help="fast, sweep, steps or paper; platenet: fast or full (default: as PLATES_FAST says)"
+        "--preset", help="fast, sweep, steps or paper; platenet: fast, full or long (default: as PLATES_FAST says)"
     )
     one.add_argument("--loss", help="cross_entropy, log2 or log3")
     one.add_argument("--weight", type=float, help="the paper's lambda")
@@ -60,6 +60,9 @@ def parser(calls: Mapping[str, Call]) -> argparse.ArgumentParser:
     one.add_argument("--validation", type=int, help="at most this many validation pictures an epoch")
     one.add_argument(
         "--scenes", type=int, default=0, help="all but the paper's: this many rendered scenes beside the data"
+    )
+    one.add_argument(
+        "--start", type=_path, metavar="FILE", help="platenet: go on from these weights, by the last stage"
     )
     one.add_argument("--ship", action="store_true", help="platenet, landmarks: put the weights into lib/weights")
 

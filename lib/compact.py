@@ -1,7 +1,7 @@
 """The compact network's recipe and its training: crops at many zooms, the overlap loss, averaged weights."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -97,25 +97,31 @@ class CompactTrainer(Trainer):
         self.network = build(recipe.model, **recipe.options).to(self.device, memory_format=torch.channels_last)
         if start is not None:
             self.network.load_state_dict(start.state_dict())
-        self.average = AveragedModel(self.network, avg_fn=self._averaged, use_buffers=True)
+        self.average = AveragedModel(self.network, multi_avg_fn=self._average, use_buffers=True)
         self.model = self.average.module
         self.optimiser = torch.optim.AdamW(
             self.network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True
         )
         self.parallel = processes.parallel(Coarse(self.network))
+        self.asked: dict[str, list[tuple[Tensor, ...]]] = {}
         self._begin()
 
-    def _averaged(self, average: Tensor, now: Tensor, count: Tensor) -> Tensor:
+    def _average(self, averages: Sequence[Tensor], now: Sequence[Tensor], count: Tensor | int) -> None:
         stays = min(self.recipe.average, (1 + int(count)) / (10 + int(count)))  # the first steps are soon forgotten
-        return average.lerp(now, 1 - stays) if average.is_floating_point() else now
+        if averages[0].is_floating_point():
+            torch._foreach_lerp_(averages, now, 1 - stays)
+        else:  # counters
+            torch._foreach_copy_(averages, now)
 
     def batches(self) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         """This process's share of the epoch: float crops, and `lib.crops.targets`' shares and weights."""
         rank, world = processes.rank(), processes.world()
         own = (self.recipe.crop, self.batch, self.recipe.seed, self.epoch, self.recipe.small)
         for batch in crop_batches(self.train, *own):
-            pixels, share, weight = (part[rank::world].to(self.device) for part in batch)
-            yield to_input(pixels), share, weight
+            yield self._given(*(part[rank::world] for part in batch))
+
+    def _given(self, pixels: Tensor, share: Tensor, weight: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        return to_input(pixels.to(self.device)), share.to(self.device), weight.to(self.device)
 
     def take_step(self, pictures: Tensor, share: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
         """One step; returns P(plate) and the masks, ``(B, S/4, S/4)``; see `lib.trainer.Trainer.take_step`."""
@@ -139,19 +145,27 @@ class CompactTrainer(Trainer):
         """Loss and `lib.trainer.pixel_scores` on whole pictures, at a quarter of their size, as ``NAME_*``."""
         self.model.eval()
         accumulator, total = Accumulator(), 0.0
-        for pixels, outlines, ignored in zip(pictures.pixels, pictures.outlines, pictures.ignored, strict=True):
-            picture, scale = fit(pixels, self.recipe.crop.longest)
-            share, weight = (
-                torch.from_numpy(part)[None, None].to(self.device)
-                for part in targets(outlines * scale, picture.shape[:2], self.recipe.small, ignored * scale)
-            )
+        if name not in self.asked:
+            self.asked[name] = [*self._whole(pictures)]
+        for picture, share, weight in self.asked[name]:
             with self.autocast():
-                odds = self.model.coarse(to_input(torch.from_numpy(picture).permute(2, 0, 1)[None].to(self.device)))
+                odds = self.model.coarse(to_input(picture))
             total += self._loss(odds, share, weight).item()
             accumulator.add_batch(odds.float().sigmoid()[:, 0], share[:, 0] >= 0.5)
-        scores = {"loss": total / len(pictures)} | pixel_scores(accumulator)
+        scores = {"loss": total / len(self.asked[name])} | pixel_scores(accumulator)
         self._check(scores["loss"], f"the {name} loss", math.inf)
         return {f"{name}_{key}": value for key, value in scores.items()}
+
+    def _whole(self, pictures: Gallery) -> Iterator[tuple[Tensor, ...]]:
+        """Each picture as the network looks at it, uint8, and what it is to answer, on the device."""
+        yield from self._at(pictures, self.recipe.crop.longest)
+
+    def _at(self, pictures: Gallery, longest: int) -> Iterator[tuple[Tensor, ...]]:
+        for pixels, outlines, ignored in zip(pictures.pixels, pictures.outlines, pictures.ignored, strict=True):
+            picture, scale = fit(pixels, longest)
+            told = targets(outlines * scale, picture.shape[:2], self.recipe.small, ignored * scale)
+            share, weight = (torch.from_numpy(part)[None, None].to(self.device) for part in told)
+            yield torch.from_numpy(picture).permute(2, 0, 1)[None].to(self.device), share, weight
 
     def parts(self) -> dict[str, Any]:
         """What a checkpoint holds."""

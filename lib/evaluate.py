@@ -28,7 +28,7 @@ FINER = {  # a grid for networks whose regions are sharp, where a twentieth of a
     "growths": (0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4),
 }
 # What a region has to reach somewhere, in fine steps where networks that were trained for long end up.
-SURES = (1.0, 0.5, 0.4, *(k / 100 for k in range(34, 10, -2)), 0.1, 0.07, 0.05, 0.03, 0.02, 0.01)
+SURES = (1.0, 0.5, *(k / 100 for k in range(40, 10, -2)), 0.1, 0.07, 0.05, 0.03, 0.02, 0.01)
 SWEEP_SIDE = 640  # longer side, pixels, at which operating points are compared
 REPORT_KEYS = frozenset({"data", "method", "weights", "threshold", "growth", "coverage", "by_width", "by_source"})
 

@@ -23,6 +23,7 @@ SIZE = (320, 256)  # pixels, width and height, of what is looked at: multiples o
 WIDE = 96.0  # pixels: how wide a region is in it, or twice as high
 LEAST = (6.0, 3.0)  # pixels of the picture: a region is taken for at least this wide and high
 MOST = 40  # regions of a picture that are looked at again, the surest; all others keep what was said of them
+SAY = 2.0  # how much the second look counts beside the first: the network was trained for it (`lib.looks`)
 ODDS = 1e-4  # probabilities are kept this far from 0 and 1, so that no look alone decides
 
 
@@ -66,7 +67,8 @@ def _moved(scale: np.ndarray, origin: np.ndarray) -> np.ndarray:
 def look_again(rgb: np.ndarray, background: np.ndarray, answer: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
     """P(background), float32 ``(h, w)``, after a closer look at each region that may be a plate.
 
-    In the pixels of a region it is the mean of both looks' log odds, in all others what it was.
+    In the pixels of a region it is the mean of both looks' log odds, the second counted `SAY` times; in all others
+    what it was.
 
     Args:
         rgb: the picture, uint8 ``(H, W, 3)``.
@@ -92,5 +94,5 @@ def look_again(rgb: np.ndarray, background: np.ndarray, answer: Callable[[np.nda
         size = (right - left, bottom - top)
         second = cv2.warpAffine(seen, matrix, size, flags=how, borderMode=cv2.BORDER_REPLICATE)[region.mask]
         first = log_odds(background[region.rows, region.columns][region.mask])
-        after[region.rows, region.columns][region.mask] = 1 / (1 + np.exp(-(first + second) / 2))
+        after[region.rows, region.columns][region.mask] = 1 / (1 + np.exp(-(first + SAY * second) / (1 + SAY)))
     return after

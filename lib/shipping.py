@@ -1,8 +1,7 @@
 """PlateNet as it is shipped: trained on photographs and rendered scenes, its point chosen, its weights put in place."""
 
-from collections.abc import Sequence
-from dataclasses import replace
-from functools import partial
+from collections.abc import Callable, Sequence
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,9 @@ from lib.engine import Segmenter
 from lib.evaluate import FINER, choose_operating_point
 from lib.files import atomic, sha256_of
 from lib.gallery import Gallery
+from lib.long_training import LongRecipe, LongTrainer
+from lib.look_training import LookRecipe, LookTrainer
+from lib.looks import LookCrop, looks
 from lib.platefree import free_crops
 from lib.settings import WEIGHTS, PlatesError, settings, someone_watches
 from lib.training import Run, fit_or_load, set_operating_point
@@ -30,15 +32,27 @@ PLATE_FREE = 300  # parts of validation photographs without a plate that the ope
 ALARMS = 0.15  # the greatest share of these in which something may be concealed
 CALIBRATION = 60  # training pictures that the ranges of the int8 form are measured on
 SHIPPED = WEIGHTS / "platenet.safetensors"
+TOLD = {"start": "begun from", "teacher": "taught by"}  # how a run's data line names another
+LARGE = {"stem": (24, 48), "channels": (96, 176, 256), "depth": (2, 3, 3), "neck": 96}  # `PlateNet`'s options
 
-# What the profiles change: how many pictures and passes, and how large the crops are; never how.
-PRESETS: dict[str, dict[str, Any]] = {
-    "fast": {"epochs": 6, "pictures": 600, "batch": 16, "crop": Crop(side=224)},
-    "full": {"epochs": 75},
+# What the profiles change: how many pictures and passes, and how large the crops are; never how. The last two are for
+# a GPU: many times the crops, of the source with the most varied streets twice as many, and a teacher seven times as
+# large, which is trained for half as long.
+FOR_A_GPU: dict[str, Any] = {"batch": 128, "learning_rate": 4e-3, "often": {"openimages-1800": 2}, "free": 3}
+PRESETS: dict[str, CompactRecipe] = {
+    "fast": CompactRecipe(epochs=6, pictures=600, batch=16, crop=Crop(side=224)),
+    "full": CompactRecipe(epochs=75),
+    "long": LongRecipe(epochs=8, **FOR_A_GPU),
+    "teacher": LongRecipe(epochs=4, options=LARGE, **FOR_A_GPU),
 }
-# After it has learned what a plate is: closer, with more that is none, and asked for every cell.
-SECOND: dict[str, Any] = {"learning_rate": 1.5e-3, "presence": 1.0}
+# After it has learned what a plate is: closer, with more that is none, and asked for every cell; and how long.
+SECOND: dict[str, Any] = {"presence": 1.0}
+SECOND_RATE = 0.75
+SECOND_EPOCHS = {CompactRecipe: 0.8, LongRecipe: 3.0}
 SECOND_CROP: dict[str, Any] = {"longest": 960, "anywhere": 0.45, "closer": 2.0}
+# At last with what a second look is shown in half of each batch.
+THIRD: dict[str, Any] = {"learning_rate": 1e-3, "presence": 1.0}
+THIRD_EPOCHS = {CompactRecipe: 0.16, LongRecipe: 2.0}
 
 
 def compact_recipe(preset: str | None = None, **changes: Any) -> CompactRecipe:
@@ -50,34 +64,62 @@ def compact_recipe(preset: str | None = None, **changes: Any) -> CompactRecipe:
     name = preset or ("fast" if settings().fast else "full")
     if name not in PRESETS:
         raise PlatesError(f"preset {name!r} is unknown; choose one of {', '.join(PRESETS)}.")
-    return replace(CompactRecipe(), **(PRESETS[name] | changes))
+    return replace(PRESETS[name], **changes)
 
 
 def second(recipe: CompactRecipe) -> CompactRecipe:
     """The recipe of the second stage of a training whose first stage was ``recipe``'s."""
-    epochs = max(1, round(0.8 * recipe.epochs))
-    return replace(recipe, **SECOND, epochs=epochs, crop=replace(recipe.crop, **SECOND_CROP))
+    epochs, rate = SECOND_EPOCHS[type(recipe)] * recipe.epochs, SECOND_RATE * recipe.learning_rate
+    crop = replace(recipe.crop, **SECOND_CROP)
+    return replace(recipe, **SECOND, epochs=max(1, round(epochs)), learning_rate=rate, crop=crop)
 
 
-def train_stages(name: str, recipe: CompactRecipe, plates: DatasetDict, scenes: int = 0) -> tuple[Run, Run]:
-    """Both stages: the first as ``recipe`` says, then `second` from there, with half as many scenes again.
+def third(recipe: CompactRecipe) -> LookRecipe:
+    """The recipe of the third stage of a training whose first stage was ``recipe``'s."""
+    own = {each.name: getattr(recipe, each.name) for each in fields(CompactRecipe)}
+    crop, epochs = replace(recipe.crop, **SECOND_CROP), max(1, round(THIRD_EPOCHS[type(recipe)] * recipe.epochs))
+    look = LookCrop(**{key: getattr(crop, key) for key in ("side", "turn", "bend", "light")})
+    more = {"epochs": epochs, "crop": crop, "look": look, "looked": max(1, recipe.batch // 2)}
+    return LookRecipe(**(own | THIRD | more))
+
+
+def train_stages(
+    name: str,
+    recipe: CompactRecipe,
+    plates: DatasetDict,
+    scenes: int = 0,
+    teacher: Callable[[], Run] | None = None,
+    count: int = 3,
+) -> list[Run]:
+    """Three stages: the first as ``recipe`` says; `second` from there, with half as many scenes again; then `third`.
+
+    Args:
+        teacher: makes or loads the run whose network helps in the second stage, where the recipe is a `LongRecipe`.
+        count: how many of the stages, 2 or 3.
 
     Returns:
-        Both runs; the second's network is the one to use.
+        The runs; the last one's network is the one to use.
 
     Raises:
         PlatesError: see `train_compact`.
     """
-    first = train_compact(f"{name}-first", recipe, plates, scenes)
-    return first, train_compact(name, second(recipe), plates, scenes + scenes // 2, first)
+    first, more = train_compact(f"{name}-first", recipe, plates, scenes), scenes + scenes // 2
+    run = train_compact(f"{name}-second", second(recipe), plates, more, first, teacher() if teacher else None)
+    return [first, run, *([train_compact(name, third(recipe), plates, more, run)] if count > 2 else [])]
 
 
 def train_compact(
-    name: str, recipe: CompactRecipe, plates: DatasetDict, scenes: int = 0, start: Run | None = None
+    name: str,
+    recipe: CompactRecipe,
+    plates: DatasetDict,
+    scenes: int = 0,
+    start: Run | None = None,
+    teacher: Run | None = None,
 ) -> Run:
     """Fit or load the compact network on a dataset and, beside it, the first ``scenes`` rendered scenes.
 
-    ``start`` is the run whose network goes on learning; None for a new one.
+    ``start`` is the run whose network goes on learning, None for a new one; ``teacher`` the run whose network has a say
+    in what is right, for a `LongRecipe`.
 
     Returns:
         The run; its data line names both.
@@ -89,11 +131,24 @@ def train_compact(
     if scenes:
         drawn = load_plates("scenes", sizes={"train": scenes, "validation": 1, "test": 1})["train"]
         told, train = f"{told}; {describe(drawn)}", train + Gallery.from_dataset(drawn)
-    if start is not None:
-        told = f"{told}; begun from {start.folder.name}"
+    runs = {key: run for key, run in (("start", start), ("teacher", teacher)) if run is not None}
+    for key, run in runs.items():
+        folder = (
+            run.folder.name if (run.folder / "last.safetensors").exists() else run.card["name"]
+        )  # else it is shipped
+        told = f"{told}; {TOLD[key]} {folder}"
     looked_at = VALIDATION if recipe.pictures is None else min(VALIDATION, max(1, recipe.pictures // 10))
     validation = Gallery.from_dataset(plates["validation"]).sample(looked_at, recipe.seed)
-    trainer = CompactTrainer if start is None else partial(CompactTrainer, start=start.model)
+    more = {key: run.model for key, run in runs.items()}
+
+    def trainer(recipe: CompactRecipe, train: Gallery, validation: Gallery, test: Gallery | None) -> CompactTrainer:
+        if isinstance(recipe, LookRecipe):  # only if it is not found: a first look at every picture takes minutes
+            first = Segmenter(start.model, start.card["name"])
+            own = {"train_looks": looks(train, first), "validation_looks": looks(validation, first)}
+            return LookTrainer(recipe, train, validation, test, **own, **more)
+        kind = LongTrainer if isinstance(recipe, LongRecipe) else CompactTrainer
+        return kind(recipe, train, validation, test, **more)
+
     return fit_or_load(name, replace(recipe, pictures=None), train, validation, told, trainer=trainer)
 
 

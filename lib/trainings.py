@@ -22,7 +22,16 @@ from lib.gallery import Gallery
 from lib.pictures import Pictures
 from lib.recipes import recipe
 from lib.settings import PlatesError, settings, someone_watches
-from lib.shipping import VALIDATION, choose_point, compact_recipe, ship, train_stages
+from lib.shipping import (
+    VALIDATION,
+    choose_point,
+    compact_recipe,
+    ship,
+    shipped,
+    third,
+    train_compact,
+    train_stages,
+)
 from lib.training import Run, fit_or_load, set_operating_point
 
 GIVEN = ("epochs", "batch", "learning_rate", "pictures", "seed")
@@ -59,6 +68,8 @@ def train_named(options: argparse.Namespace) -> None:
     """
     if options.ship and options.model not in ("platenet", *LANDMARKS):
         raise PlatesError(f"--ship is for platenet and the landmarks; {options.model} is not what conceals.")
+    if options.start and options.model != "platenet":
+        raise PlatesError(f"--start is for platenet; {options.model} is always trained from nothing.")
     own = options.model == "platenet" or options.model in LANDMARKS or options.model in KINDS
     for key in PAPER_ONLY if own else ():
         if getattr(options, key) is not None:
@@ -127,14 +138,21 @@ def train_part(model: str, plates: DatasetDict, scenes: int = 0, name: str | Non
 
 def _platenet(options: argparse.Namespace) -> None:
     wanted = compact_recipe(options.preset, **_changes(options))  # what is wrong in it is told before pictures are read
-    plates = load_plates()
-    first, run = train_stages(options.name or "platenet", wanted, plates, options.scenes)
+    plates, name = load_plates(), options.name or "platenet"
+    large = compact_recipe("teacher", **_changes(options)) if options.preset == "long" else None
+    teacher = large and (lambda: train_stages(f"{name}-teacher", large, plates, options.scenes, count=2)[1])
+    if options.start:
+        start = shipped(options.start)
+        *before, run = start, train_compact(name, third(wanted), plates, options.scenes * 3 // 2, start)
+    else:
+        *before, run = train_stages(name, wanted, plates, options.scenes, teacher)
     if processes.rank() == 0:
         print(run.say())
         point = choose_point(run, plates)
         print(", ".join(f"{key} {value}" for key, value in point.items()))
+        cards = [card for each in before for card in (*each.card.get("before", []), each.card)]
         best = run.folder / "best.safetensors"
-        print(f"weights in {ship(run, point, plates, before=[first.card]) if options.ship else best}")
+        print(f"weights in {ship(run, point, plates, before=cards) if options.ship else best}")
 
 
 def _of_the_paper(options: argparse.Namespace) -> None:

@@ -76,10 +76,14 @@ def test_what_is_kept_is_the_average_and_not_the_last_step() -> None:
 def test_an_average_by_hand() -> None:
     trainer = CompactTrainer(replace(RECIPE, average=0.999), TRAIN, VALID)
     # after one step the average keeps (1 + 1) / (10 + 1) of itself; counters are not averaged
-    got = trainer._averaged(torch.tensor(1.0), torch.tensor(12.0), torch.tensor(1))
-    assert got.item() == pytest.approx(2 / 11 * 1 + 9 / 11 * 12)
-    assert trainer._averaged(torch.tensor(3), torch.tensor(4), torch.tensor(1)).item() == 4
-    assert trainer._averaged(torch.tensor(0.0), torch.tensor(1.0), torch.tensor(10**6)).item() == pytest.approx(0.001)
+    for mean, now, count, wanted in (
+        (1.0, 12.0, 1, 2 / 11 * 1 + 9 / 11 * 12),
+        (3, 4, 1, 4),
+        (0.0, 1.0, 10**6, 0.001),
+    ):
+        got = torch.tensor(mean)
+        trainer._average([got], [torch.tensor(now)], torch.tensor(count))
+        assert got.item() == pytest.approx(wanted)
 
 
 def test_killed_and_resumed_it_ends_with_the_same_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -46,10 +46,10 @@ def test_both_looks_have_their_say() -> None:
     before = background.copy()
     after = look_again(rgb, background, red)
     assert after.shape == background.shape and after.dtype == np.float32 and (background == before).all()
-    odds = np.sqrt(0.6 / 0.4 * 0.999 / 0.001)  # the mean of log odds is the root of the product of odds
+    odds = np.cbrt(0.6 / 0.4 * (0.999 / 0.001) ** 2)  # a mean of log odds is a root of the product of odds
     assert after[50, 50] == pytest.approx(1 / (1 + odds), rel=1e-4)
-    assert after[50, 170] == pytest.approx(1 / (1 + np.sqrt(0.6 / 0.4 * 0.001 / 0.999)), rel=1e-4)
-    assert after[38, 170] == pytest.approx(1 / (1 + np.sqrt(0.1 / 0.9 * 0.001 / 0.999)), rel=1e-3)
+    assert after[50, 170] == pytest.approx(1 / (1 + np.cbrt(0.6 / 0.4 * (0.001 / 0.999) ** 2)), rel=1e-4)
+    assert after[38, 170] == pytest.approx(1 / (1 + np.cbrt(0.1 / 0.9 * (0.001 / 0.999) ** 2)), rel=1e-3)
     assert (after[before == 1] == 1).all()
 
 
@@ -72,7 +72,7 @@ def test_the_mean_of_log_odds_pixel_by_pixel(first: float, second: float) -> Non
     background[10:20, 10:40] = 1 - np.float32(first) * np.linspace(0.7, 1, 30, dtype=np.float32)
     after = look_again(np.zeros((40, 60, 3), np.uint8), background, always(second))
     region = background < LOOSE
-    mean = (log_odds(background[region]) + log_odds(np.float32(1 - second))) / 2
+    mean = (log_odds(background[region]) + 2 * log_odds(np.float32(1 - second))) / 3
     assert after[region] == pytest.approx(1 / (1 + np.exp(-mean)), abs=1e-4)
     assert (after[~region] == background[~region]).all()
 

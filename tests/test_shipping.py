@@ -21,8 +21,9 @@ from lib.conceal import Concealer
 from lib.crops import Crop
 from lib.data import load_plates
 from lib.engine import Segmenter
+from lib.long_training import LongRecipe
 from lib.settings import PlatesError
-from lib.shipping import choose_again, choose_point, compact_recipe, ship, shipped, train_compact, train_stages
+from lib.shipping import choose_again, choose_point, compact_recipe, ship, shipped, third, train_compact, train_stages
 
 OPTIONS = {"stem": [4, 6], "channels": [8, 8, 8], "depth": [1, 1, 1], "neck": 8}
 
@@ -70,20 +71,21 @@ def test_trained_shipped_found_and_used(plates: DatasetDict, tmp_path: Path) -> 
 
 def test_what_is_shipped_tells_of_all_its_stages(plates: DatasetDict, tmp_path: Path) -> None:
     path, point = tmp_path / "weights" / "platenet.safetensors", {"threshold": 0.5, "growth": 0.1}
-    first, run = train_stages("tiny", recipe(epochs=1), plates)
-    ship(run, point, plates, path, before=[first.card])
+    *before, run = train_stages("tiny", recipe(epochs=1), plates)
+    ship(run, point, plates, path, before=[each.card for each in before])
     found = shipped(path)
     assert found.loaded and found.history == run.history and choose_point(found, plates) == point
-    (before,) = found.card["before"]
-    assert before["name"] == "tiny-first" and before["history"] == first.history and "log" not in before
+    assert [each["name"] for each in found.card["before"]] == ["tiny-first", "tiny-second"]
+    for told, made in zip(found.card["before"], before, strict=True):
+        assert told["history"] == made.history and "log" not in told
     for one, other in zip(found.model.parameters(), run.model.parameters(), strict=True):
         assert torch.equal(one, other.half().float())
 
 
 def test_the_point_chosen_anew_leaves_the_weights_as_they_were(plates: DatasetDict, tmp_path: Path) -> None:
     path = tmp_path / "weights" / "platenet.safetensors"
-    first, run = train_stages("tiny", recipe(epochs=1), plates)
-    ship(run, {"threshold": 0.5, "growth": 0.1}, plates, path, before=[first.card])
+    run = train_compact("tiny", recipe(epochs=1), plates)
+    ship(run, {"threshold": 0.5, "growth": 0.1}, plates, path, before=[{"name": "tiny-first"}])
     weights, card = load_file(path), read_card(path)
     assert not Segmenter.load().again  # a point of one look
     point = choose_again(plates, path)
@@ -133,19 +135,39 @@ def test_an_int8_form_of_other_weights_is_refused(plates: DatasetDict, tmp_path:
         Segmenter.load()
 
 
-def test_two_stages(plates: DatasetDict, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The second goes on with the first's network, closer and with more scenes; its weights look at their own size."""
+def test_three_stages(plates: DatasetDict, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second goes on with the first's network, closer and with more scenes; the third with second looks."""
     asked = []
     monkeypatch.setattr(
         shipping, "load_plates", lambda name, sizes: asked.append(sizes["train"]) or {"train": plates["test"]}
     )
     plan = recipe(epochs=1)
-    _, run = train_stages("tiny", plan, plates, scenes=2)
-    assert asked == [2, 3] and "begun from tiny-first-" in run.card["data"]
-    told = run.card["recipe"]
-    assert told["presence"] > 0 == plan.presence and told["crop"]["longest"] > plan.crop.longest
-    assert run.model.longest == told["crop"]["longest"] == Segmenter(run.model, "tiny").longest
+    first, middle, run = train_stages("tiny", plan, plates, scenes=2)
+    assert asked == [2, 3, 3] and "begun from" not in first.card["data"]
+    assert f"begun from {first.folder.name}" in middle.card["data"]
+    assert f"begun from {middle.folder.name}" in run.card["data"]
+    for each in (middle, run):
+        told = each.card["recipe"]
+        assert told["presence"] > 0 == plan.presence and told["crop"]["longest"] > plan.crop.longest
+        assert each.model.longest == told["crop"]["longest"] == Segmenter(each.model, "tiny").longest
+    assert run.card["recipe"]["looked"] == 2 and run.card["recipe"]["look"]["side"] == plan.crop.side
+    monkeypatch.setattr(shipping, "looks", lambda *_: pytest.fail("looked at again"))
     assert all(each.loaded for each in train_stages("tiny", plan, plates, scenes=2))
+
+
+def test_a_teacher_has_its_say_in_the_second_stage(plates: DatasetDict) -> None:
+    plan = LongRecipe(options=OPTIONS, epochs=1, passes=1, batch=4, crop=Crop(side=96, light=False))
+    teacher = train_compact("large", plan, plates)
+    first, run = train_stages("tiny", plan, plates, teacher=lambda: teacher, count=2)
+    assert "taught by" not in first.card["data"] and f"taught by {teacher.folder.name}" in run.card["data"]
+    assert run.card["steps"] == 3 * 8 // 4 and run.card["recipe"]["taught"] == 0.5
+
+
+def test_weights_that_were_shipped_can_be_gone_on_from(plates: DatasetDict, tmp_path: Path) -> None:
+    path, plan = tmp_path / "weights" / "platenet.safetensors", recipe(epochs=1)
+    ship(train_compact("tiny", plan, plates), {"threshold": 0.5, "growth": 0.1}, plates, path)
+    run = train_compact("mine", third(plan), plates, start=shipped(path))
+    assert run.card["data"].endswith("begun from tiny") and run.card["steps"] > 0
 
 
 def test_a_second_run_is_found_with_its_point(plates: DatasetDict, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -43,7 +43,7 @@ def training(stages: Sequence[Sequence[Mapping[str, float]]], data: str) -> Imag
             for one in (left, right):
                 one.axvline(before + 0.5, color="0.4", linestyle=":", linewidth=1)
         before += len(history) - 1
-    left.set(xlabel="epoch, over both stages" if len(stages) > 1 else "epoch", ylabel="loss", ylim=(0, None))
+    left.set(xlabel="epoch, over all stages" if len(stages) > 1 else "epoch", ylabel="loss", ylim=(0, None))
     left.legend(fontsize=8)
     right.set(xlabel=left.get_xlabel(), ylabel="A1 at p ≥ 0.5", ylim=(0, 1))
     right.legend(fontsize=8, loc="lower right")
