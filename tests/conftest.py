@@ -5,8 +5,13 @@ from pathlib import Path
 
 import psutil
 import pytest
+import torch
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
+
+import lib.compact
+import lib.engine
+import lib.training
 
 GIBIBYTE = 2**30
 
@@ -32,3 +37,15 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
     closing = plt.close
     monkeypatch.setattr(plt, "close", lambda figure: (made.append(figure), closing(figure)))
     return made
+
+
+@pytest.fixture
+def on_one_thread_of_the_processor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """PlateNet is trained the same on any machine, into a folder of the test's own."""
+    for module in (lib.engine, lib.compact, lib.training):
+        monkeypatch.setattr(module, "device", lambda: torch.device("cpu"))
+    monkeypatch.setattr(lib.training, "RUNS", tmp_path / "runs")
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)

@@ -1,7 +1,6 @@
 """The compact network's training: it learns, its average is what is kept, it survives being killed."""
 
-from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +14,7 @@ import lib.training
 from lib.compact import CompactRecipe, CompactTrainer
 from lib.crops import Crop
 from lib.gallery import Gallery
+from lib.long_training import LongRecipe, LongTrainer
 from lib.settings import PlatesError
 from lib.training import Run, fit_or_load
 
@@ -31,21 +31,11 @@ def gallery(count: int, seed: int) -> Gallery:
 
 
 TRAIN, VALID = gallery(8, 1), gallery(3, 2)
+pytestmark = pytest.mark.usefixtures("on_one_thread_of_the_processor")
 
 
-@pytest.fixture(autouse=True)
-def on_one_thread_of_the_processor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    for module in (lib.engine, lib.compact, lib.training):
-        monkeypatch.setattr(module, "device", lambda: torch.device("cpu"))
-    monkeypatch.setattr(lib.training, "RUNS", tmp_path / "runs")
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
-def train(recipe: CompactRecipe, name: str = "tiny") -> Run:
-    return fit_or_load(name, recipe, TRAIN, VALID, "magenta plates", trainer=CompactTrainer)
+def train(recipe: CompactRecipe, trainer: type[CompactTrainer] = CompactTrainer) -> Run:
+    return fit_or_load("tiny", recipe, TRAIN, VALID, "magenta plates", trainer=trainer)
 
 
 def test_it_learns_and_is_found_again() -> None:
@@ -86,9 +76,12 @@ def test_an_average_by_hand() -> None:
         assert got.item() == pytest.approx(wanted)
 
 
-def test_killed_and_resumed_it_ends_with_the_same_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    recipe = replace(RECIPE, epochs=3)
-    whole = train(recipe)
+@pytest.mark.parametrize(("kind", "trainer"), [(CompactRecipe, CompactTrainer), (LongRecipe, LongTrainer)])
+def test_killed_and_resumed_it_ends_with_the_same_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: type[CompactRecipe], trainer: type[CompactTrainer]
+) -> None:
+    recipe = kind(**{each.name: getattr(RECIPE, each.name) for each in fields(CompactRecipe)} | {"epochs": 3})
+    whole = train(recipe, trainer)
     monkeypatch.setattr(lib.training, "RUNS", tmp_path / "other")
     monkeypatch.setattr(lib.training, "CHECKPOINT_SECONDS", 0.0)
     real = CompactTrainer.run_epoch
@@ -100,9 +93,9 @@ def test_killed_and_resumed_it_ends_with_the_same_weights(tmp_path: Path, monkey
 
     monkeypatch.setattr(CompactTrainer, "run_epoch", dies)
     with pytest.raises(KeyboardInterrupt):
-        train(recipe)
+        train(recipe, trainer)
     monkeypatch.setattr(CompactTrainer, "run_epoch", real)
-    resumed = train(recipe)
+    resumed = train(recipe, trainer)
     pairs = zip(whole.model.state_dict().values(), resumed.model.state_dict().values(), strict=True)
     assert all(torch.equal(a, b) for a, b in pairs)
 

@@ -1,8 +1,6 @@
 """PlateNet's training for a GPU, on a processor: it learns, listens to its teacher, and shows all as often as asked."""
 
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,9 +8,6 @@ import torch
 from test_compact import OPTIONS, TRAIN, VALID, gallery
 from torch import nn
 
-import lib.compact
-import lib.engine
-import lib.training
 from lib.crops import Crop
 from lib.gallery import Gallery
 from lib.long_training import LongRecipe, LongTrainer
@@ -23,16 +18,7 @@ RECIPE = LongRecipe(
     options=OPTIONS, epochs=6, passes=4, batch=4, learning_rate=2e-2, crop=Crop(side=96, light=False), taught=0.75
 )
 
-
-@pytest.fixture(autouse=True)
-def on_one_thread_of_the_processor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    for module in (lib.engine, lib.compact, lib.training):
-        monkeypatch.setattr(module, "device", lambda: torch.device("cpu"))
-    monkeypatch.setattr(lib.training, "RUNS", tmp_path / "runs")
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("on_one_thread_of_the_processor")
 
 
 def train(recipe: LongRecipe) -> Run:
@@ -46,26 +32,6 @@ def test_it_learns_and_is_found_again() -> None:
     assert last["validation_on_plate_accuracy"] > 0.7
     assert run.card["steps"] == 6 * 4 * 8 // 4 and len(run.history) == 7
     assert train(RECIPE).loaded and not train(replace(RECIPE, passes=1, epochs=1)).loaded
-
-
-def test_killed_and_resumed_it_ends_with_the_same_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    recipe = replace(RECIPE, epochs=3, passes=2)
-    whole = train(recipe)
-    monkeypatch.setattr(lib.training, "RUNS", tmp_path / "other")
-    monkeypatch.setattr(lib.training, "CHECKPOINT_SECONDS", 0.0)
-    real = LongTrainer.run_epoch
-
-    def dies(self: LongTrainer, bar: object) -> bool:
-        if self.epoch == 2:
-            raise KeyboardInterrupt
-        return real(self, bar)
-
-    monkeypatch.setattr(LongTrainer, "run_epoch", dies)
-    with pytest.raises(KeyboardInterrupt):
-        train(recipe)
-    monkeypatch.setattr(LongTrainer, "run_epoch", real)
-    pairs = zip(whole.model.state_dict().values(), train(recipe).model.state_dict().values(), strict=True)
-    assert all(torch.equal(a, b) for a, b in pairs)
 
 
 class Says(nn.Module):

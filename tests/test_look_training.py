@@ -1,17 +1,12 @@
 """PlateNet's third stage: crops of pictures and of regions in one batch, both looked at on validation."""
 
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from test_compact import OPTIONS, TRAIN, VALID
 
-import lib.compact
-import lib.engine
-import lib.training
 from lib.crops import Crop, crop_batches
 from lib.gallery import Gallery
 from lib.look_training import LookRecipe, LookTrainer
@@ -36,17 +31,7 @@ def magenta(picture: np.ndarray) -> np.ndarray:
 
 
 LOOKS = [looks(each, magenta) for each in (TRAIN, VALID)]
-
-
-@pytest.fixture(autouse=True)
-def on_one_thread_of_the_processor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    for module in (lib.engine, lib.compact, lib.training):
-        monkeypatch.setattr(module, "device", lambda: torch.device("cpu"))
-    monkeypatch.setattr(lib.training, "RUNS", tmp_path / "runs")
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("on_one_thread_of_the_processor")
 
 
 def trainer(recipe: LookRecipe, train: Gallery, validation: Gallery, test: Gallery | None = None) -> LookTrainer:
