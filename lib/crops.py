@@ -71,7 +71,7 @@ class Crop:
             that have no say in where the crop lies.
         """
         rng = np.random.default_rng(seed)
-        matrix = self._place(pixels.shape[:2], outlines, rng)
+        matrix = self.place(pixels.shape[:2], outlines, rng)
         scale = np.sqrt(abs(np.linalg.det(matrix[:2, :2])))
         source, way = pixels, matrix
         if scale < 0.6:  # a warp looks at four pixels however many it passes over: shrink first
@@ -87,7 +87,7 @@ class Crop:
         )
         return (change_light(crop, rng) if self.light else crop), *(each.astype(np.float32) for each in moved)
 
-    def _place(self, shape: tuple[int, int], outlines: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    def place(self, shape: tuple[int, int], outlines: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """The matrix (3, 3) from picture to crop, in pixels whose corners are whole numbers."""
         zoom, centre = self._lay(shape, outlines, rng)
         half = self.side / zoom / 2

@@ -53,7 +53,7 @@ class Plans(Dataset):
         ways, halved, lights, shapes = [], [], [], []
         for place, (picture, seed) in enumerate(zip(index.tolist(), seeds.tolist(), strict=True)):
             rng = np.random.default_rng(seed)
-            matrix = self.crop._place(self.shapes[picture], self.outlines[picture], rng)
+            matrix = self.crop.place(self.shapes[picture], self.outlines[picture], rng)
             halved.append(np.sqrt(abs(np.linalg.det(matrix[:2, :2]))) < 0.6)  # as `lib.crops` shrinks first
             ways.append(np.array([[2, 0, -1], [0, 2, -1], [0, 0, 1]]) @ self._shares(np.linalg.inv(matrix)))
             shapes += [(place, *each) for each in self._shown(picture, matrix)]

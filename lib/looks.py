@@ -14,8 +14,7 @@ import numpy as np
 
 from lib.crops import Crop
 from lib.gallery import Gallery
-from lib.masks import components
-from lib.second_look import LEAST, LOOSE, MOST, WIDE
+from lib.second_look import aim, candidates
 from lib.transforms import GREY
 
 FAINT = 0.9  # regions are shown whose least P(background) is below it: fainter ones too than are looked at again
@@ -55,8 +54,9 @@ def looks(gallery: Gallery, first: Callable[[np.ndarray], np.ndarray]) -> Galler
     """
     pixels, outlines, ignored, sources = [], [], [], []
     for number, picture in enumerate(gallery.pixels):
-        for box in _boxes(first(picture)):
-            square, origin, scale = _square(picture, box)
+        for region in candidates(first(picture), FAINT):
+            (left, right), (top, bottom) = ((part.start, part.stop) for part in (region.columns, region.rows))
+            square, origin, scale = _square(picture, np.array([left, top, right, bottom], float))
             pixels.append(square)
             for told, known in ((outlines, gallery.outlines), (ignored, gallery.ignored)):
                 told.append(((known[number] - origin) * scale).astype(np.float32))
@@ -64,21 +64,9 @@ def looks(gallery: Gallery, first: Callable[[np.ndarray], np.ndarray]) -> Galler
     return Gallery(pixels, outlines, ignored, sources)
 
 
-def _boxes(background: np.ndarray) -> list[np.ndarray]:
-    """Left, top, right, bottom of the regions, the surest first."""
-    told = []
-    for region in components(background < LOOSE):
-        least = float(background[region.rows, region.columns][region.mask].min())
-        if least < FAINT:
-            box = (region.columns.start, region.rows.start, region.columns.stop, region.rows.stop)
-            told.append((least, np.array(box, float)))
-    return [box for _, box in sorted(told, key=lambda each: each[0])[:MOST]]
-
-
 def _square(picture: np.ndarray, box: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
     """A square round a box, where its corner lies in the picture, and how many of its pixels one of those became."""
-    middle, sides = (box[:2] + box[2:]) / 2, np.maximum(box[2:] - box[:2], LEAST)
-    scale = WIDE / max(sides[0], 2 * sides[1])
+    middle, scale = aim(box)
     half = max(1, round(FIELD / scale / 2))
     low = np.round(middle).astype(int) - half
     around = np.maximum([-low, low + 2 * half - picture.shape[1::-1]], 0)  # what of it is beyond the picture

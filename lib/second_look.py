@@ -33,6 +33,18 @@ def log_odds(probability: np.ndarray) -> np.ndarray:
     return np.log(kept / (1 - kept))
 
 
+def candidates(background: np.ndarray, worth: float = WORTH) -> list[Component]:
+    """Regions of P(background) ``(h, w)`` that may be plates, somewhere below ``worth``; `MOST`, the surest first."""
+    told = [(float(background[r.rows, r.columns][r.mask].min()), r) for r in components(background < LOOSE)]
+    return [region for _, region in sorted((each for each in told if each[0] < worth), key=itemgetter(0))[:MOST]]
+
+
+def aim(box: np.ndarray) -> tuple[np.ndarray, float]:
+    """The middle of a box (left, top, right, bottom), and how many times larger a second look shows it."""
+    sides = np.maximum(box[2:] - box[:2], LEAST)
+    return (box[:2] + box[2:]) / 2, WIDE / max(sides[0], 2 * sides[1])
+
+
 def closer(rgb: np.ndarray, box: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """What is round a box in a picture, uint8 ``(H, W, 3)``, at the size of a second look; grey beyond the border.
 
@@ -43,8 +55,7 @@ def closer(rgb: np.ndarray, box: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         uint8 ``(256, 320, 3)``, and how the picture's pixels lie in it, float64 ``(2, 2)``: for x and y the scale, and
         where the picture's 0 is.
     """
-    middle, sides = (box[:2] + box[2:]) / 2, np.maximum(box[2:] - box[:2], LEAST)
-    scale = WIDE / max(sides[0], 2 * sides[1])
+    middle, scale = aim(box)
     origin = np.array(SIZE) / 2 - middle * scale
     low = np.floor(np.maximum(-origin / scale, 0)).astype(int)  # the part of the picture that is seen
     high = np.ceil(np.minimum((np.array(SIZE) - origin) / scale, rgb.shape[1::-1])).astype(int)
@@ -76,14 +87,9 @@ def look_again(rgb: np.ndarray, background: np.ndarray, answer: Callable[[np.nda
         answer: from uint8 ``(256, 320, 3)`` to P(background) at a quarter of the size.
     """
     stretch = np.array([big / small for big, small in zip(rgb.shape[1::-1], background.shape[::-1], strict=True)])
-
-    def least(region: Component) -> float:
-        return float(background[region.rows, region.columns][region.mask].min())
-
-    told = [(least(region), region) for region in components(background < LOOSE)]
-    worth = sorted((each for each in told if each[0] < WORTH), key=itemgetter(0))[:MOST]
+    worth = candidates(background)
     after = background.copy() if worth else background
-    for _, region in worth:
+    for region in worth:
         (top, bottom), (left, right) = ((part.start, part.stop) for part in (region.rows, region.columns))
         box = np.array([left, top, right, bottom]) * np.tile(stretch, 2)
         crop, into = closer(rgb, box)

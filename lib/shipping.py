@@ -133,10 +133,8 @@ def train_compact(
         told, train = f"{told}; {describe(drawn)}", train + Gallery.from_dataset(drawn)
     runs = {key: run for key, run in (("start", start), ("teacher", teacher)) if run is not None}
     for key, run in runs.items():
-        folder = (
-            run.folder.name if (run.folder / "last.safetensors").exists() else run.card["name"]
-        )  # else it is shipped
-        told = f"{told}; {TOLD[key]} {folder}"
+        shipped_ones = not (run.folder / "last.safetensors").exists()
+        told = f"{told}; {TOLD[key]} {run.card['name'] if shipped_ones else run.folder.name}"
     looked_at = VALIDATION if recipe.pictures is None else min(VALIDATION, max(1, recipe.pictures // 10))
     validation = Gallery.from_dataset(plates["validation"]).sample(looked_at, recipe.seed)
     more = {key: run.model for key, run in runs.items()}
