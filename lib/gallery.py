@@ -5,7 +5,7 @@
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -17,6 +17,7 @@ from lib.data import plates_of
 from lib.pictures import lots
 from lib.settings import PlatesError
 from lib.transforms import LONGEST
+from lib.unlabelled import as_outlines
 
 
 @dataclass(frozen=True)
@@ -62,8 +63,13 @@ class Gallery:
         return told.hexdigest()[:16]
 
     @classmethod
-    def from_dataset(cls, split: datasets.Dataset, longest: int = LONGEST) -> "Gallery":
+    def from_dataset(cls, split: datasets.Dataset, longest: int = LONGEST, found: bool = False) -> "Gallery":
         """Decode a split of `lib.data.load_plates` once, on all cores.
+
+        Args:
+            split: its pictures and labels.
+            longest: the longer side of the pictures kept is at most this many pixels.
+            found: with the plates too that nobody labelled (`lib.unlabelled`).
 
         Raises:
             PlatesError: a picture cannot be decoded (named).
@@ -82,9 +88,21 @@ class Gallery:
                 raise PlatesError(told) from error
             stretch = (size[0] / row["width"], size[1] / row["height"])
             told = plates_of(row)
-            outlines = ([each.outline * stretch for each in told if each.iscrowd == group] for group in (False, True))
-            return pixels, *(np.array(part, dtype=np.float32).reshape(-1, 4, 2) for part in outlines)
+            outlines = [[each.outline for each in told if each.iscrowd == group] for group in (False, True)]
+            if found:
+                outlines = [
+                    [*known, *more] for known, more in zip(outlines, as_outlines(row["file_name"]), strict=True)
+                ]
+            stretched = ([outline * stretch for outline in part] for part in outlines)
+            return pixels, *(np.array(part, dtype=np.float32).reshape(-1, 4, 2) for part in stretched)
 
         with ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow lets go of the interpreter while it works
             decoded = list(pool.map(decode, range(len(split))))
         return cls(*([each[part] for each in decoded] for part in range(3)), list(rows["source"]))
+
+
+def without_plates(pictures: Iterable[np.ndarray], source: str = "scenes") -> Gallery:
+    """Pictures, uint8 ``(H, W, 3)``, that have no plate."""
+    pixels = list(pictures)
+    none = [np.zeros((0, 4, 2), np.float32)] * len(pixels)
+    return Gallery(pixels, none, none, [source] * len(pixels))

@@ -21,14 +21,20 @@ class LookRecipe(CompactRecipe):
     Attributes:
         look: how crops of regions are drawn.
         looked: how many crops of a batch are of regions.
+        bare: how many rendered scenes without any plate there are regions of, beside those of the training pictures.
     """
 
     look: LookCrop = field(default_factory=LookCrop)
     looked: int = 16
+    bare: int = 0
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        refuse(self, [("looked", 1 <= self.looked < self.batch, "1 or more, and fewer than batch")])
+        own = (
+            ("looked", 1 <= self.looked < self.batch, "1 or more, and fewer than batch"),
+            ("bare", self.bare >= 0, "a number of at least 0"),
+        )
+        refuse(self, own)
 
 
 class LookTrainer(CompactTrainer):

@@ -9,8 +9,10 @@ from lib import scenes
 from lib.bootstrap import ratio_interval
 from lib.conceal import Concealer
 from lib.data import SCENE_SIZE, SEED, plates_of
+from lib.unlabelled import unlabelled
 
 FREE_SEED = 10 * SEED + 9  # no split of the scenes has it
+BARE_SEED = 10 * SEED + 7  # nor this one: scenes without a plate to learn from
 TRIES = 20  # places in a photograph before it is passed over
 
 
@@ -21,7 +23,9 @@ def free_scenes(count: int, seed: int = FREE_SEED) -> Iterator[np.ndarray]:
 
 
 def free_crops(split: Dataset, count: int, share: float = 0.5, seed: int = 0) -> list[np.ndarray]:
-    """Parts of photographs that no labelled plate reaches into, in the photographs' own pixels.
+    """Parts of photographs that no plate reaches into, in the photographs' own pixels.
+
+    Neither a labelled one nor one of `lib.unlabelled`, nor what may be one.
 
     Args:
         split: of `lib.data.load_plates`; its pictures are gone through in a seeded order.
@@ -29,14 +33,15 @@ def free_crops(split: Dataset, count: int, share: float = 0.5, seed: int = 0) ->
         share: their sides, as a share of the photograph's.
 
     Returns:
-        uint8 ``(h, w, 3)`` each. Plates that nobody labelled may be in them.
+        uint8 ``(h, w, 3)`` each. Plates that nobody labelled and nobody found may be in them.
     """
     rng, crops = np.random.default_rng(seed), []
     for index in rng.permutation(len(split)).tolist():
         row = split[index]
         width, height = row["width"], row["height"]
         w, h = max(1, int(width * share)), max(1, int(height * share))
-        boxes = np.array([plate.bbox for plate in plates_of(row)]).reshape(-1, 4)
+        labelled = np.array([plate.bbox for plate in plates_of(row)]).reshape(-1, 4)
+        boxes = np.concatenate([labelled, *unlabelled(row["file_name"])])
         x, y = rng.integers(0, width - w + 1, TRIES), rng.integers(0, height - h + 1, TRIES)
         apart = (
             (boxes[:, 0] >= x[:, None] + w)

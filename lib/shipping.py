@@ -17,11 +17,11 @@ from lib.data import describe, load_plates
 from lib.engine import Segmenter
 from lib.evaluate import FINER, choose_operating_point
 from lib.files import atomic, sha256_of
-from lib.gallery import Gallery
+from lib.gallery import Gallery, without_plates
 from lib.long_training import LongRecipe, LongTrainer
 from lib.look_training import LookRecipe, LookTrainer
 from lib.looks import LookCrop, looks
-from lib.platefree import free_crops
+from lib.platefree import BARE_SEED, free_crops, free_scenes
 from lib.settings import WEIGHTS, PlatesError, settings, someone_watches
 from lib.training import Run, fit_or_load, set_operating_point
 from lib.transforms import fit
@@ -93,6 +93,8 @@ def train_stages(
 ) -> list[Run]:
     """Three stages: the first as ``recipe`` says; `second` from there, with half as many scenes again; then `third`.
 
+    Plates of the photographs that nobody labelled (`lib.unlabelled`) are plates to all of them.
+
     Args:
         teacher: makes or loads the run whose network helps in the second stage, where the recipe is a `LongRecipe`.
         count: how many of the stages, 2 or 3.
@@ -103,9 +105,10 @@ def train_stages(
     Raises:
         PlatesError: see `train_compact`.
     """
-    first, more = train_compact(f"{name}-first", recipe, plates, scenes), scenes + scenes // 2
-    run = train_compact(f"{name}-second", second(recipe), plates, more, first, teacher() if teacher else None)
-    return [first, run, *([train_compact(name, third(recipe), plates, more, run)] if count > 2 else [])]
+    first, more = train_compact(f"{name}-first", recipe, plates, scenes, found=True), scenes + scenes // 2
+    taught = teacher() if teacher else None
+    run = train_compact(f"{name}-second", second(recipe), plates, more, first, taught, found=True)
+    return [first, run, *([train_compact(name, third(recipe), plates, more, run, found=True)] if count > 2 else [])]
 
 
 def train_compact(
@@ -115,11 +118,12 @@ def train_compact(
     scenes: int = 0,
     start: Run | None = None,
     teacher: Run | None = None,
+    found: bool = False,
 ) -> Run:
     """Fit or load the compact network on a dataset and, beside it, the first ``scenes`` rendered scenes.
 
     ``start`` is the run whose network goes on learning, None for a new one; ``teacher`` the run whose network has a say
-    in what is right, for a `LongRecipe`.
+    in what is right, for a `LongRecipe`; ``found`` to learn from the plates too that nobody labelled.
 
     Returns:
         The run; its data line names both.
@@ -127,10 +131,13 @@ def train_compact(
     Raises:
         PlatesError: see `lib.training.fit_or_load`.
     """
-    told, train = describe(plates), Gallery.from_dataset(plates["train"]).sample(recipe.pictures, recipe.seed)
+    told = describe(plates) + (", plates found too" if found else "")
+    train = Gallery.from_dataset(plates["train"], found=found).sample(recipe.pictures, recipe.seed)
     if scenes:
         drawn = load_plates("scenes", sizes={"train": scenes, "validation": 1, "test": 1})["train"]
         told, train = f"{told}; {describe(drawn)}", train + Gallery.from_dataset(drawn)
+    if isinstance(recipe, LookRecipe):
+        recipe = replace(recipe, bare=scenes // 2)
     runs = {key: run for key, run in (("start", start), ("teacher", teacher)) if run is not None}
     for key, run in runs.items():
         shipped_ones = not (run.folder / "last.safetensors").exists()
@@ -142,7 +149,11 @@ def train_compact(
     def trainer(recipe: CompactRecipe, train: Gallery, validation: Gallery, test: Gallery | None) -> CompactTrainer:
         if isinstance(recipe, LookRecipe):  # only if it is not found: a first look at every picture takes minutes
             first = Segmenter(start.model, start.card["name"])
-            own = {"train_looks": looks(train, first), "validation_looks": looks(validation, first)}
+            bare = without_plates(free_scenes(recipe.bare, BARE_SEED))
+            own = {
+                "train_looks": looks(train, first) + looks(bare, first),
+                "validation_looks": looks(validation, first),
+            }
             return LookTrainer(recipe, train, validation, test, **own, **more)
         kind = LongTrainer if isinstance(recipe, LongRecipe) else CompactTrainer
         return kind(recipe, train, validation, test, **more)

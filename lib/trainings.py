@@ -143,7 +143,7 @@ def _platenet(options: argparse.Namespace) -> None:
     teacher = large and (lambda: train_stages(f"{name}-teacher", large, plates, options.scenes, count=2)[1])
     if options.start:
         start = shipped(options.start)
-        *before, run = start, train_compact(name, third(wanted), plates, options.scenes * 3 // 2, start)
+        *before, run = start, train_compact(name, third(wanted), plates, options.scenes * 3 // 2, start, found=True)
     else:
         *before, run = train_stages(name, wanted, plates, options.scenes, teacher)
     if processes.rank() == 0:

@@ -74,3 +74,5 @@ def test_unusable_values_are_named() -> None:
     for looked in (0, 6):
         with pytest.raises(PlatesError, match=f"looked={looked}"):
             replace(RECIPE, looked=looked)
+    with pytest.raises(PlatesError, match="bare=-1"):
+        replace(RECIPE, bare=-1)

@@ -151,6 +151,8 @@ def test_three_stages(plates: DatasetDict, monkeypatch: pytest.MonkeyPatch) -> N
         assert told["presence"] > 0 == plan.presence and told["crop"]["longest"] > plan.crop.longest
         assert each.model.longest == told["crop"]["longest"] == Segmenter(each.model, "tiny").longest
     assert run.card["recipe"]["looked"] == 2 and run.card["recipe"]["look"]["side"] == plan.crop.side
+    assert run.card["recipe"]["bare"] == 1  # half as many scenes without a plate
+    assert all("plates found too" in each.card["data"] for each in (first, middle, run))
     monkeypatch.setattr(shipping, "looks", lambda *_: pytest.fail("looked at again"))
     assert all(each.loaded for each in train_stages("tiny", plan, plates, scenes=2))
 
