@@ -1,10 +1,13 @@
 """Figures and tables of `10_beyond` from made-up numbers: that they show what they are given."""
 
 import numpy as np
+import PIL.Image
 import pytest
+from datasets import DatasetDict
 from IPython.display import Image
 from matplotlib.figure import Figure
 from shown import text
+from tiny import row, split
 
 from lib.metrics import Accumulator, PictureRow, PlateRow
 from lib.models import build, parameter_count
@@ -68,6 +71,16 @@ def test_coverage_and_missed_by_hand() -> None:
     (row,) = text(tables.sized([rival("one", [1.0, 0.96, 0.7, 0.2])], "tiny"))
     assert (row[0], row[1], row[3]) == ("one", "0.500", "0.250")
     assert row[5] == "0.500" and row[7] == "0.250"  # all four are large
+
+
+def test_found_plates_are_counted_by_source(monkeypatch: pytest.MonkeyPatch) -> None:
+    more = {"0.png": (np.zeros((2, 4)), np.zeros((1, 4)))}
+    monkeypatch.setattr(tables, "unlabelled", lambda name: more.get(name, ((), ())))
+    small = PIL.Image.new("RGB", (64, 48))
+    box = [1.0, 1.0, 9.0, 9.0]
+    own = split(row(0, small, [box, box], iscrowd=[False, True]), row(1, small, []))
+    got = text(tables.found(DatasetDict(train=own, test=split(row(2, small, [box]))), "tiny"))
+    assert [each[1:] for each in got] == [["3", "2", "2", "1"]] * 2 and got[1][0] == "all"
 
 
 def test_alarms_are_told_in_full() -> None:

@@ -1,16 +1,20 @@
 """Tables of `10_beyond`, computed from its runs and records."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
+from datasets import DatasetDict, concatenate_datasets
 from IPython.display import Markdown
 from torch import nn
 
+from lib.data import plates_of
 from lib.metrics import SMALL
 from lib.platenet import PlateNet
 from lib.plots.tables import table
 from lib.rivals import STRAY, Rival, coverage
+from lib.unlabelled import unlabelled
 
 LIMITS = {"coverage": 0.90, "missed": 0.06, "coverage, large": 0.96, "missed, large": 0.02}
 WATTS = (5.0, 15.0)  # a core at work, from a laptop's to a server's: assumed where no meter can be read
@@ -81,6 +85,19 @@ class _Reach:
             if isinstance(layer, nn.Conv2d):
                 self.side += (layer.kernel_size[0] - 1) * self.stride
                 self.stride *= layer.stride[0]
+
+
+def found(plates: DatasetDict, data: str) -> Markdown:
+    """Per source, all splits together: plates with a label, those found beside them, and what may be some."""
+    counts: dict[str, Counter[str]] = {}
+    for row in concatenate_datasets([split.remove_columns("image") for split in plates.values()]):
+        more, doubtful = map(len, unlabelled(row["file_name"]))
+        labelled = sum(not plate.iscrowd for plate in plates_of(row))
+        own = counts.setdefault(row["source"], Counter())
+        own.update({"photographs": 1, "labelled": labelled, "found beside them": more, "perhaps": doubtful})
+    rows = [{"source": source, **counts[source]} for source in sorted(counts)]
+    rows.append({"source": "all", **{key: sum(row[key] for row in rows) for key in rows[0] if key != "source"}})
+    return table(rows, f"plates; found by lib.unlabelled; {data}")
 
 
 def sized(rivals: Sequence[Rival], data: str) -> Markdown:
