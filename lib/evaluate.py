@@ -29,6 +29,7 @@ FINER = {  # a grid for networks whose regions are sharp, where a twentieth of a
 }
 # What a region has to reach somewhere, in fine steps where networks that were trained for long end up.
 SURES = (1.0, 0.5, *(k / 100 for k in range(40, 10, -2)), 0.1, 0.07, 0.05, 0.03, 0.02, 0.01)
+MARGIN = 0.9  # how much of a limit is used
 SWEEP_SIDE = 640  # longer side, pixels, at which operating points are compared
 REPORT_KEYS = frozenset({"data", "method", "weights", "threshold", "growth", "coverage", "by_width", "by_source"})
 
@@ -128,7 +129,7 @@ def choose_operating_point(
     concealer: Concealing,
     stray_limit: float = 0.005,
     false_limit: float = 0.02,
-    margin: float = 0.9,
+    margin: float = MARGIN,
     thresholds: Sequence[float] = THRESHOLDS,
     growths: Sequence[float] = GROWTHS,
     limit: int | None = 200,

@@ -16,7 +16,7 @@ from lib.boxes import average_precision, boxes_of
 from lib.conceal import Concealer
 from lib.curves import ThresholdCurve
 from lib.data import plates_of
-from lib.evaluate import GROWTHS, choose_operating_point
+from lib.evaluate import GROWTHS, MARGIN, choose_operating_point
 from lib.evaluate import THRESHOLDS as CHOSEN_FROM
 from lib.experiments import Frames, Score
 from lib.metrics import COVERED, Accumulator
@@ -154,6 +154,7 @@ def compete(
     limit: int | None = None,
     thresholds: Sequence[float] = THRESHOLDS,
     growths: Sequence[float] = GROWTHS,
+    margin: float = MARGIN,
 ) -> Rival:
     """Choose a method's operating point on ``validation`` and measure it on ``test`` at every threshold.
 
@@ -163,13 +164,13 @@ def compete(
         concealer: the method; its own threshold and growth are not used.
         limit: how many validation pictures to choose by; None for all.
         thresholds, growths: the grid to choose from; test is measured at every threshold.
+        margin: see `choose_operating_point`.
 
     Raises:
         PlatesError: see `choose_operating_point`.
     """
-    point = choose_operating_point(
-        validation, concealer, limit=limit, thresholds=thresholds, growths=growths, progress=False
-    )
+    told = {"thresholds": thresholds, "growths": growths, "margin": margin}
+    point = choose_operating_point(validation, concealer, limit=limit, **told, progress=False)
     concealer = Concealer(concealer.segmenter, 0.5, point["growth"], method=concealer.method, sure=concealer.sure)
     sweep = {threshold: Accumulator() for threshold in sorted(thresholds)}
     found, truths = [], []
