@@ -1,4 +1,4 @@
-"""Plates that nobody labelled: where PlateNet pointed to one beside every label, and a person looked and agreed.
+"""Plates that nobody labelled: where PlateNet pointed to one beside every label, and a look at the place agreed.
 
 Several sources of the photographs label the main plate alone. A network that learns that the others are none is taught
 to pass over plates, and one that finds them all the same is called wrong. Looking at what a trained network and the
@@ -23,7 +23,7 @@ from lib.regions import corners_of, rasterise
 KEPT = Path(__file__).with_suffix(".json")
 TOUCHES = 0.02  # share of a label's area: a region that has more of it points to that label
 LOOSE = 0.95  # a region is where P(background) is below it
-INSIDE, AROUND = 0.8, 1.4  # of a found box's sides: what surely is plate, and beyond what surely nothing is
+INSIDE, AROUND = 0.8, 1.4  # of a found box's sides: within the one all is plate, between them nobody says
 
 
 @cache
@@ -55,7 +55,7 @@ def _resized(boxes: np.ndarray, by: float) -> np.ndarray:
 def suspects(
     split: Dataset, look: Callable[[np.ndarray], np.ndarray], below: float = 0.5
 ) -> Iterator[tuple[str, np.ndarray]]:
-    """Regions that a network takes for plates and that touch no label: what a person should look at.
+    """Regions that a network takes for plates and that touch no label: what is to be looked at.
 
     Args:
         split: of `lib.data.load_plates`.
