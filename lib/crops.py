@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import cv2
 import numpy as np
@@ -22,6 +22,13 @@ from lib.relight import change_light
 from lib.transforms import GREY, LONGEST, batches
 
 SHIFT = 4  # binary digits of a pixel that OpenCV's polygons are painted with
+
+
+class Draws(Protocol):
+    """What draws crops: `Crop`, or what is laid over one."""
+
+    side: int
+    __call__: Callable[..., tuple[np.ndarray, ...]]
 
 
 @dataclass(frozen=True)
@@ -190,7 +197,7 @@ REFERENCE_AREA = 77.0 * 38.0  # pixels of the median plate of the training photo
 
 
 def crop_batches(
-    gallery: Gallery, crop: Crop, batch: int, seed: int, epoch: int, small: float, threads: int | None = None
+    gallery: Gallery, crop: Draws, batch: int, seed: int, epoch: int, small: float, threads: int | None = None
 ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
     """One epoch: uint8 pictures ``(B, 3, S, S)``, targets and weights ``(B, 1, S/4, S/4)``, made a batch ahead."""
 
@@ -203,7 +210,7 @@ def crop_batches(
 
 
 def outline_batches(
-    gallery: Gallery, crop: Crop, batch: int, seed: int, epoch: int, threads: int | None = None
+    gallery: Gallery, crop: Draws, batch: int, seed: int, epoch: int, threads: int | None = None
 ) -> Iterator[tuple[Tensor, list[np.ndarray]]]:
     """The same crops, uint8 ``(B, 3, S, S)``, with the plates' outlines in each, float32 ``(K, 4, 2)``."""
 
@@ -216,7 +223,7 @@ def outline_batches(
 
 def _ahead(
     gallery: Gallery,
-    crop: Crop,
+    crop: Draws,
     batch: int,
     seed: int,
     epoch: int,

@@ -8,9 +8,10 @@ from torch import Tensor, nn
 
 from lib import processes
 from lib.compact import CompactRecipe, CompactTrainer
-from lib.crops import crop_batches
+from lib.crops import Crop, crop_batches
 from lib.gallery import Gallery
 from lib.looks import FIELD, LookCrop
+from lib.rare import Rare
 from lib.recipes import refuse
 
 
@@ -22,11 +23,14 @@ class LookRecipe(CompactRecipe):
         look: how crops of regions are drawn.
         looked: how many crops of a batch are of regions.
         bare: how many rendered scenes without any plate there are regions of, beside those of the training pictures.
+        negative, night: shares of crops of something rarer (`lib.rare`), of pictures and of regions alike.
     """
 
     look: LookCrop = field(default_factory=LookCrop)
     looked: int = 16
     bare: int = 0
+    negative: float = 0.0
+    night: float = 0.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -35,6 +39,11 @@ class LookRecipe(CompactRecipe):
             ("bare", self.bare >= 0, "a number of at least 0"),
         )
         refuse(self, own)
+        self.drawn(self.crop)  # refuses shares that are none
+
+    def drawn(self, crop: Crop) -> Rare:
+        """A way of drawing crops with the rarer ones."""
+        return Rare(crop, self.negative, self.night)
 
 
 class LookTrainer(CompactTrainer):
@@ -73,8 +82,8 @@ class LookTrainer(CompactTrainer):
             return
         recipe = self.recipe
         told = (recipe.seed, self.epoch, recipe.small)
-        crops = crop_batches(self.train, recipe.crop, self.batch, *told)
-        regions = crop_batches(self.train_looks, recipe.look, self.looked, *told)
+        crops = crop_batches(self.train, recipe.drawn(recipe.crop), self.batch, *told)
+        regions = crop_batches(self.train_looks, recipe.drawn(recipe.look), self.looked, *told)
         rank, world = processes.rank(), processes.world()
         for both in zip(crops, regions, strict=False):  # an epoch of the one is longer
             yield self._given(*(torch.cat(parts)[rank::world] for parts in zip(*both, strict=True)))

@@ -52,8 +52,8 @@ SECOND: dict[str, Any] = {"presence": 1.0}
 SECOND_RATE = 0.75
 SECOND_EPOCHS = {CompactRecipe: 0.8, LongRecipe: 3.0}
 SECOND_CROP: dict[str, Any] = {"longest": 960, "anywhere": 0.45, "closer": 2.0}
-# At last with what a second look is shown in half of each batch.
-THIRD: dict[str, Any] = {"learning_rate": 1e-3, "presence": 1.0}
+# At last with what a second look is shown in half of each batch, and with what photographs seldom show.
+THIRD: dict[str, Any] = {"learning_rate": 1e-3, "presence": 1.0, "negative": 0.2, "night": 0.1}
 THIRD_EPOCHS = {CompactRecipe: 0.16, LongRecipe: 2.0}
 
 

@@ -58,6 +58,13 @@ def test_half_of_a_batch_is_of_pictures_the_rest_of_regions() -> None:
         assert torch.equal(got, to_input(wanted) if got is pictures else wanted)
 
 
+def test_what_is_rare_is_drawn_of_pictures_and_of_regions() -> None:
+    night = next(trainer(replace(RECIPE, night=1.0), TRAIN, VALID).batches())
+    day = next(trainer(RECIPE, TRAIN, VALID).batches())
+    assert (night[0].flatten(1).mean(1) < day[0].flatten(1).mean(1)).all()
+    assert torch.equal(night[1], day[1]) and torch.equal(night[2], day[2])
+
+
 def test_a_network_that_finds_nothing_learns_from_pictures_alone() -> None:
     none = TRAIN.select([])
     one = LookTrainer(RECIPE, TRAIN, VALID, train_looks=none, validation_looks=none)
@@ -76,3 +83,5 @@ def test_unusable_values_are_named() -> None:
             replace(RECIPE, looked=looked)
     with pytest.raises(PlatesError, match="bare=-1"):
         replace(RECIPE, bare=-1)
+    with pytest.raises(PlatesError, match="night=2"):
+        replace(RECIPE, night=2)
