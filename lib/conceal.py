@@ -163,12 +163,13 @@ class Concealer:
             )
         return background
 
-    def mask_from(self, background: np.ndarray) -> np.ndarray:
+    def mask_from(self, background: np.ndarray, unsure: bool = False) -> np.ndarray:
         """What to conceal, (H, W) bool, given P(background): below the threshold, somewhere `sure`, grown, filled.
 
         A speck counts for what it answers, not for its size: dropping the small ones would drop far plates first.
+        ``unsure``: with regions too that are nowhere `sure`, for who knows more (`lib.memory`).
         """
         mask = background < self.threshold
-        if self.sure < self.threshold:
+        if self.sure < self.threshold and not unsure:
             mask = reaching(mask, background < self.sure)
         return fill_holes(grow(mask, self.growth))

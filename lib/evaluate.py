@@ -44,8 +44,8 @@ class Concealing(Protocol):
     def probability(self, rgb: np.ndarray, name: str = "picture") -> np.ndarray:
         """P(background), float (H, W), of a picture, uint8 (H, W, 3), that errors call ``name``."""
 
-    def mask_from(self, background: np.ndarray) -> np.ndarray:
-        """What is concealed at the threshold, the growth and ``sure``, bool (H, W)."""
+    def mask_from(self, background: np.ndarray, unsure: bool = False) -> np.ndarray:
+        """What is concealed at the threshold, the growth and ``sure``, or were all regions sure, bool (H, W)."""
 
 
 def _pictures(dataset: Dataset) -> Iterator[tuple[Mapping[str, Any], np.ndarray]]:

@@ -99,12 +99,13 @@ def exposure(clip: Iterable[Scene], concealer: Concealing, hold: int = HOLD) -> 
     told = {way: Exposure() for way in WAYS}
     memory = Memory(hold)
 
-    def looked() -> Iterator[tuple[tuple[Plate, ...], np.ndarray]]:
+    def looked() -> Iterator[tuple[tuple[Plate, ...], np.ndarray, np.ndarray]]:
         for scene in clip:
-            mask = concealer.mask_from(concealer.probability(scene.image))
+            background = concealer.probability(scene.image)
+            mask, faint = (concealer.mask_from(background, unsure) for unsure in (False, True))
             told[WAYS[0]].add(mask, scene.plates)
-            told[WAYS[1]].add(memory.step(mask), scene.plates)
-            yield scene.plates, mask
+            told[WAYS[1]].add(memory.step(mask, faint), scene.plates)
+            yield scene.plates, mask, faint
 
     for plates, mask in both_ways(looked(), Memory(hold, hold)):
         told[WAYS[2]].add(mask, plates)

@@ -43,8 +43,8 @@ class DrawnError(PlatesError):
 class Remembers(Protocol):
     """What the service needs of `lib.memory.Memory`."""
 
-    def step(self, mask: np.ndarray) -> np.ndarray:
-        """The next frame's mask (H, W) bool to a superset of it."""
+    def step(self, mask: np.ndarray, faint: np.ndarray | None = None) -> np.ndarray:
+        """The next frame's mask (H, W) bool, and what it would be were all regions sure, to a superset of it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -194,7 +194,8 @@ def conceal_frame(
     with stage("conceal"):
         mask = concealer.mask_from(background) if plates is None else drawn(plates, rgb.shape[:2])
         if memory is not None:
-            mask = mask | memory.step(mask)
+            faint = concealer.mask_from(background, unsure=True) if plates is None else None
+            mask = mask | memory.step(mask, faint)
         found = quadrilaterals(mask) if plates is None else [np.asarray(plate, np.float64) for plate in plates]
         pixels = redact(source.pixels, mask, concealer.mode) if picture else None
     encoded = b""

@@ -3,6 +3,9 @@
 Each region of a frame's mask is followed by where it is expected (Bewley et al. 2016, *Simple online and realtime
 tracking*, with boxes' overlap and nearness), and all that was seen of it in the frames around one is laid over that
 one, moved along. So a region never shrinks below what was just seen, and a plate found in half is concealed whole.
+
+A network is less sure of a plate in some frames than in others. What alone would be too faint to be concealed is where
+a plate is expected a sighting of it (Canny's hysteresis, 1986, along time; Zhang et al. 2022, *ByteTrack*, for boxes).
 """
 
 from collections import deque
@@ -11,6 +14,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from lib.masks import reaching
 from lib.settings import PlatesError
 from lib.tracks import PACE, Track, match, parts_of
 
@@ -48,8 +52,11 @@ class Memory:
         self._tracks: list[Track] = []
         self._still: deque[tuple[int, np.ndarray]] = deque()
 
-    def step(self, mask: np.ndarray) -> np.ndarray:
+    def step(self, mask: np.ndarray, faint: np.ndarray | None = None) -> np.ndarray:
         """The next frame's mask, (H, W) bool, with what is remembered; another size than before forgets all.
+
+        Args:
+            mask, faint: see `see`.
 
         Returns:
             A new (H, W) bool, a superset of ``mask``.
@@ -57,11 +64,15 @@ class Memory:
         Raises:
             PlatesError: no such mask.
         """
-        self.see(mask)
+        self.see(mask, faint)
         return self.cover(self.frame, mask)
 
-    def see(self, mask: np.ndarray) -> None:
+    def see(self, mask: np.ndarray, faint: np.ndarray | None = None) -> None:
         """Take in the next frame's mask, (H, W) bool; another size than before forgets all.
+
+        Args:
+            mask: what is concealed whatever was seen before.
+            faint: (H, W) bool, what is concealed in those of its regions alone that reach to where one is expected.
 
         Raises:
             PlatesError: no such mask.
@@ -79,6 +90,8 @@ class Memory:
         self._tracks = [track for track in self._tracks if track.seen[-1].frame >= oldest]
         while self._still and self._still[0][0] < oldest:
             self._still.popleft()
+        if faint is not None:
+            mask = mask | reaching(faint, self.cover(self.frame, mask))
         parts, rest = parts_of(mask)
         if rest is not None:
             self._still.append((self.frame, rest))
@@ -106,31 +119,34 @@ class Memory:
         return out
 
 
-def both_ways(frames: Iterable[tuple[Thing, np.ndarray]], memory: Memory) -> Iterator[tuple[Thing, np.ndarray]]:
+Looked = tuple[Thing, np.ndarray, np.ndarray]
+
+
+def both_ways(frames: Iterable[Looked], memory: Memory) -> Iterator[tuple[Thing, np.ndarray]]:
     """Every frame with its mask as ``memory`` covers it, remembered forwards and, ``memory.ahead`` late, backwards.
 
-    A plate is concealed between two sightings on the line between them, and so many frames before its first one.
+    A plate is concealed between two sightings on the line between them, and so many frames before its first one, with
+    whatever faint regions reach there.
 
     Args:
-        frames: anything, with its mask (H, W) bool; of these ``memory.ahead + 1`` are held at a time.
+        frames: anything, with its mask and its faint regions (`Memory.see`); ``memory.ahead + 1`` are held at a time.
         memory: a new one.
 
     Raises:
         PlatesError: no such mask.
     """
-    waiting: deque[tuple[Thing, np.ndarray]] = deque()
-    for thing, mask in frames:
-        if memory.shape not in (None, mask.shape):
-            yield from _rest(memory, waiting)
-        memory.see(mask)
-        waiting.append((thing, mask))
-        if len(waiting) > memory.ahead:
-            thing, mask = waiting.popleft()
-            yield thing, memory.cover(memory.frame - memory.ahead, mask)
-    yield from _rest(memory, waiting)
+    waiting: deque[Looked] = deque()
+    for each in frames:
+        if memory.shape not in (None, each[1].shape):
+            yield from _rest(memory, waiting, 0)
+        memory.see(*each[1:])
+        waiting.append(each)
+        yield from _rest(memory, waiting, memory.ahead)
+    yield from _rest(memory, waiting, 0)
 
 
-def _rest(memory: Memory, waiting: deque[tuple[Thing, np.ndarray]]) -> Iterator[tuple[Thing, np.ndarray]]:
-    while waiting:
-        thing, mask = waiting.popleft()
-        yield thing, memory.cover(memory.frame - len(waiting), mask)
+def _rest(memory: Memory, waiting: deque[Looked], left: int) -> Iterator[tuple[Thing, np.ndarray]]:
+    while len(waiting) > left:
+        thing, mask, faint = waiting.popleft()
+        covered = memory.cover(memory.frame - len(waiting), mask)
+        yield thing, covered | reaching(faint, covered)

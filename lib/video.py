@@ -74,15 +74,16 @@ def conceal_video(path: Path, target: Path, concealer: Concealer, progress: bool
     return Filmed(frames, memory.plates, area / frames)
 
 
-def _looked(film: Reader, out: Writer, concealer: Concealer) -> Iterator[tuple[av.VideoFrame, np.ndarray]]:
-    """Each frame with what the network alone would conceal in it, in order; the sound goes by.
+def _looked(film: Reader, out: Writer, concealer: Concealer) -> Iterator[tuple[av.VideoFrame, np.ndarray, np.ndarray]]:
+    """Each frame with what the network alone would conceal in it, surely and if all regions count; the sound goes by.
 
     As many frames are looked at a time as there are cores, while earlier ones are encoded.
     """
-    waiting: deque[tuple[av.VideoFrame, Future[np.ndarray]]] = deque()
+    waiting: deque[tuple[av.VideoFrame, Future[list[np.ndarray]]]] = deque()
 
-    def look(frame: av.VideoFrame) -> np.ndarray:
-        return concealer.mask_from(concealer.probability(pixels_of(frame), film.name))
+    def look(frame: av.VideoFrame) -> list[np.ndarray]:
+        background = concealer.probability(pixels_of(frame), film.name)
+        return [concealer.mask_from(background, unsure) for unsure in (False, True)]
 
     with ThreadPoolExecutor(cores(), thread_name_prefix="frame") as pool:
         for each in film:
@@ -91,10 +92,10 @@ def _looked(film: Reader, out: Writer, concealer: Concealer) -> Iterator[tuple[a
                 continue
             waiting.append((each, pool.submit(look, each)))
             if len(waiting) > cores():
-                frame, mask = waiting.popleft()
-                yield frame, mask.result()
-        for frame, mask in waiting:
-            yield frame, mask.result()
+                frame, masks = waiting.popleft()
+                yield frame, *masks.result()
+        for frame, masks in waiting:
+            yield frame, *masks.result()
 
 
 def pixels_of(frame: av.VideoFrame) -> np.ndarray:

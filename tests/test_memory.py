@@ -1,5 +1,7 @@
 """Moving rectangles whose sightings are dropped: what is remembered must cover where they really are."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -30,13 +32,15 @@ def dropped(truth: list[np.ndarray], *missing: int) -> list[np.ndarray]:
     return [np.zeros_like(mask) if frame in missing else mask for frame, mask in enumerate(truth)]
 
 
-def forwards(seen: list[np.ndarray], hold: int = 6) -> list[np.ndarray]:
+def forwards(seen: list[np.ndarray], hold: int = 6, faint: list[np.ndarray] | None = None) -> list[np.ndarray]:
     memory = Memory(hold)
-    return [memory.step(mask) for mask in seen]
+    return [memory.step(*masks) for masks in zip(seen, faint or seen, strict=True)]
 
 
-def film(seen: list[np.ndarray], hold: int = 6, ahead: int = 6) -> list[np.ndarray]:
-    told = list(both_ways(enumerate(seen), Memory(hold, ahead)))
+def film(
+    seen: list[np.ndarray], hold: int = 6, ahead: int = 6, faint: list[np.ndarray] | None = None
+) -> list[np.ndarray]:
+    told = list(both_ways(zip(range(len(seen)), seen, faint or seen, strict=True), Memory(hold, ahead)))
     assert [number for number, _ in told] == list(range(len(seen)))
     return [mask for _, mask in told]
 
@@ -54,6 +58,31 @@ def test_a_moving_plate_stays_covered_while_it_is_missed(motion: tuple[float, fl
     assert bare(truth, seen)[5:8] == [int(mask.sum()) for mask in truth[5:8]]
     assert bare(truth, forwards(seen)) == [0] * 14
     assert bare(truth, film(seen)) == [0] * 14
+
+
+@pytest.mark.parametrize("way", [forwards, film])
+def test_a_plate_that_is_faint_after_it_was_seen_stays_covered(way: Callable[..., list[np.ndarray]]) -> None:
+    truth = drive(30)
+    seen = dropped(truth, *range(4, 30))
+    assert bare(truth, way(seen))[-10:] == [int(mask.sum()) for mask in truth[-10:]], "forgotten without a sighting"
+    assert bare(truth, way(seen, faint=truth)) == [0] * 30
+
+
+def test_a_faint_region_where_no_plate_is_expected_is_none() -> None:
+    truth, lamp = drive(12), box(150, 90)
+    faint = [mask | lamp for mask in truth]
+    for covered in (*forwards(truth, faint=faint), *film(truth, faint=faint)):
+        assert not covered[lamp].any()
+    nothing = [np.zeros(SIZE, bool)] * 12
+    assert not any(mask.any() for mask in (*forwards(nothing, faint=faint), *film(nothing, faint=faint)))
+
+
+def test_a_film_covers_what_is_faint_before_the_first_sighting() -> None:
+    truth = drive(12, 3.0, 0.0)
+    seen = [np.zeros(SIZE, bool)] * 5 + [box(25 + 3 * t, 30, 12) for t in range(5, 12)]  # then sure of a part of it
+    assert sum(bare(truth, film(seen))[:5]) > 0
+    assert bare(truth, film(seen, faint=truth)) == [0] * 12
+    assert bare(truth, forwards(seen, faint=truth))[:5] == [int(mask.sum()) for mask in truth[:5]], "not yet known"
 
 
 def test_what_is_remembered_fades_after_so_many_frames_and_not_before() -> None:
