@@ -11,8 +11,8 @@ from lib.plots.style import BLUE, RED, axes, panels, show, span
 CYAN = "#00ffff"  # no lamp, plate or sign has it
 
 
-def crops(drawn: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]], data: str) -> Image:
-    """Crops as the network sees them, their targets outlined; the title says how far the smallest plate is lifted."""
+def crops(drawn: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]], data: str, name: str = "10_crops") -> Image:
+    """Crops as the network sees them, in two rows, their targets outlined, and how far the smallest plate is lifted."""
     figure, made = panels(len(drawn), len(drawn) // 2, aspect=1.0, titles=("",) * len(drawn))
     for one, (rgb, share, weight) in zip(made, drawn, strict=True):
         one.imshow(rgb)
@@ -21,7 +21,7 @@ def crops(drawn: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]], data: str)
             one.contour(side, side, share, levels=[0.5], colors=[CYAN], linewidths=1.5)
         told = f"lifted {weight.max():.1f} times" if share.any() else "no plate"
         one.set_title(told, fontsize=9)
-    return show(figure, data, "10_crops", photographs=True)
+    return show(figure, data, name, photographs=True)
 
 
 def training(stages: Sequence[Sequence[Mapping[str, float]]], data: str) -> Image:
