@@ -5,13 +5,15 @@ tracking*, with boxes' overlap and nearness), and all that was seen of it in the
 one, moved along. So a region never shrinks below what was just seen, and a plate found in half is concealed whole.
 
 A network is less sure of a plate in some frames than in others. What alone would be too faint to be concealed is where
-a plate is expected a sighting of it (Canny's hysteresis, 1986, along time; Zhang et al. 2022, *ByteTrack*, for boxes).
+a plate is expected a sighting of it (Canny's hysteresis, 1986, along time; Zhang et al. 2022, *ByteTrack*, for boxes);
+and who is asked late, as for a film, traces what is new back through what was faint before.
 """
 
 from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
+import cv2
 import numpy as np
 
 from lib.masks import reaching
@@ -26,7 +28,8 @@ Thing = TypeVar("Thing")
 class Memory:
     """What one camera saw in its last frames; not for several cameras, and not for several threads.
 
-    It holds the regions of the last ``hold + ahead`` frames and nothing else, however long the film is.
+    It holds the regions of the last ``hold + ahead`` frames, the faint ones of the last ``ahead``, and nothing else,
+    however long the film is.
 
     Args:
         hold: frames for which a region is concealed after its last sighting, at least 0.
@@ -51,6 +54,7 @@ class Memory:
         self.frame, self.shape = -1, None
         self._tracks: list[Track] = []
         self._still: deque[tuple[int, np.ndarray]] = deque()
+        self._faint: deque[tuple[int, np.ndarray]] = deque(maxlen=self.ahead)
 
     def step(self, mask: np.ndarray, faint: np.ndarray | None = None) -> np.ndarray:
         """The next frame's mask, (H, W) bool, with what is remembered; another size than before forgets all.
@@ -92,6 +96,7 @@ class Memory:
             self._still.popleft()
         if faint is not None:
             mask = mask | reaching(faint, self.cover(self.frame, mask))
+            self._faint.append((self.frame, faint & ~reaching(faint, mask)))
         parts, rest = parts_of(mask)
         if rest is not None:
             self._still.append((self.frame, rest))
@@ -101,7 +106,19 @@ class Memory:
                 self._tracks[known[index]].add(self.frame, corner, patch)
             else:
                 self.plates += 1
-                self._tracks.append(Track(self.frame, corner, patch))
+                self._tracks.append(self._traced_back(Track(self.frame, corner, patch)))
+
+    def _traced_back(self, track: Track) -> Track:
+        """A new track with what was too faint before, of regions that were nobody's, as its earlier sightings."""
+        for frame, faint in reversed(self._faint):
+            if frame < self.frame:
+                expected = np.zeros_like(faint)
+                track.lay(expected, frame, frame, self.frame)
+                seen = reaching(faint, expected)
+                left, top, width, height = cv2.boundingRect(seen.view(np.uint8))
+                if width:
+                    track.add(frame, np.array([left, top]), seen[top : top + height, left : left + width])
+        return track
 
     def cover(self, frame: int, mask: np.ndarray) -> np.ndarray:
         """What to conceal in one of the last ``ahead + 1`` frames (the first is 0), given its own mask (H, W) bool.
@@ -126,7 +143,7 @@ def both_ways(frames: Iterable[Looked], memory: Memory) -> Iterator[tuple[Thing,
     """Every frame with its mask as ``memory`` covers it, remembered forwards and, ``memory.ahead`` late, backwards.
 
     A plate is concealed between two sightings on the line between them, and so many frames before its first one, with
-    whatever faint regions reach there.
+    whatever faint regions reach there: these were sightings too, if nobody knew.
 
     Args:
         frames: anything, with its mask and its faint regions (`Memory.see`); ``memory.ahead + 1`` are held at a time.

@@ -57,18 +57,18 @@ class Track:
         return np.concatenate([boxes[:, :2].min(0), boxes[:, 2:].max(0)])
 
     def add(self, frame: int, corner: np.ndarray, patch: np.ndarray) -> None:
-        """See it again, at ``corner``; part of it or all of it."""
-        size = np.array(patch.shape[::-1])
+        """See it again, at ``corner``, after its last sighting or before its first; part of it or all of it."""
+        size, later = np.array(patch.shape[::-1]), frame >= self.seen[0].frame
         sizes = np.array([each.patch.shape[::-1] for each in self.seen])
         whole = (sizes >= 0.8 * sizes.max(0) - 1).all(1)
-        before = self.seen[int(np.flatnonzero(whole)[-1])] if whole.any() else None
+        before = self.seen[int(np.flatnonzero(whole)[-1 if later else 0])] if whole.any() else None
         if before is not None and (np.abs(size - sizes.max(0)) <= 0.2 * sizes.max(0) + 1).all():
             anchor = before.anchor + (corner + size / 2) - (before.corner + np.array(before.patch.shape[::-1]) / 2)
         else:  # half a plate has another middle: as expected, as far as one of the two can lie within the other
             extent = self.extent()
             ends = np.stack([corner - extent[:2], corner + size - extent[2:]])
             anchor = np.clip(self.at(frame), ends.min(0), ends.max(0))
-        self.seen.append(Sighting(frame, corner, patch, anchor))
+        (self.seen.append if later else self.seen.appendleft)(Sighting(frame, corner, patch, anchor))
 
     def lay(self, out: np.ndarray, frame: int, since: int, until: int) -> None:
         """Set in ``out`` (H, W) bool where it is in ``frame``, by its sightings from ``since`` to ``until``."""

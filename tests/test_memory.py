@@ -85,6 +85,23 @@ def test_a_film_covers_what_is_faint_before_the_first_sighting() -> None:
     assert bare(truth, forwards(seen, faint=truth))[:5] == [int(mask.sum()) for mask in truth[:5]], "not yet known"
 
 
+def test_what_was_whole_while_it_was_faint_is_covered_whole_when_half_of_it_is_seen() -> None:
+    truth = drive(6, dx=9.0, dy=0.0)
+    half = box(10 + 9 * 5 + 15, 30, 15)
+    seen = [*dropped(truth[:5], *range(5)), half]
+    assert bare(truth, film(seen, faint=[*truth[:5], half])) == [0] * 6
+    assert bare(truth, film(seen, faint=[*dropped(truth[:4], *range(4)), truth[4], half])) == [0] * 6  # one is enough
+    assert min(bare(truth, film(seen, faint=seen))[4:]) > 0
+
+
+def test_a_new_plate_does_not_take_another_ones_place_for_its_own_past() -> None:
+    """One stands, and a second comes into sight beside it: the first one's path is not continued by the second."""
+    one, other = [box(40, 50)] * 12, dropped([box(72, 50)] * 12, *range(7))
+    seen = [first | second for first, second in zip(one, other, strict=True)]
+    for both, first, second in zip(film(seen), film(one), film(other), strict=True):
+        assert (both == first | second).all()
+
+
 def test_what_is_remembered_fades_after_so_many_frames_and_not_before() -> None:
     truth = drive(20, 2.0, 0.0)
     covered = forwards(dropped(truth, *range(4, 20)), hold=5)
