@@ -53,6 +53,7 @@ class Memory:
         """Forget all: another film, another camera, a cut."""
         self.frame, self.shape = -1, None
         self._tracks: list[Track] = []
+        self._pasts: list[Track] = []
         self._still: deque[tuple[int, np.ndarray]] = deque()
         self._faint: deque[tuple[int, np.ndarray]] = deque(maxlen=self.ahead)
 
@@ -91,7 +92,9 @@ class Memory:
         for track in self._tracks:
             while len(track.seen) > PACE and track.seen[0].frame < oldest:
                 track.seen.popleft()
-        self._tracks = [track for track in self._tracks if track.seen[-1].frame >= oldest]
+        self._tracks, self._pasts = (
+            [track for track in tracks if track.seen[-1].frame >= oldest] for tracks in (self._tracks, self._pasts)
+        )
         while self._still and self._still[0][0] < oldest:
             self._still.popleft()
         if faint is not None:
@@ -106,10 +109,14 @@ class Memory:
                 self._tracks[known[index]].add(self.frame, corner, patch)
             else:
                 self.plates += 1
-                self._tracks.append(self._traced_back(Track(self.frame, corner, patch)))
+                self._tracks.append(Track(self.frame, corner, patch))
+                self._trace_back(Track(self.frame, corner, patch))
 
-    def _traced_back(self, track: Track) -> Track:
-        """A new track with what was too faint before, of regions that were nobody's, as its earlier sightings."""
+    def _trace_back(self, track: Track) -> None:
+        """Keep what was too faint before, of regions that were nobody's, as the earlier sightings of a new region.
+
+        It is a track of its own, up to this frame: what is faint is ragged and no measure of how the new one moves.
+        """
         for frame, faint in reversed(self._faint):
             if frame < self.frame:
                 expected = np.zeros_like(faint)
@@ -118,7 +125,8 @@ class Memory:
                 left, top, width, height = cv2.boundingRect(seen.view(np.uint8))
                 if width:
                     track.add(frame, np.array([left, top]), seen[top : top + height, left : left + width])
-        return track
+        if len(track.seen) > 1:
+            self._pasts.append(track)
 
     def cover(self, frame: int, mask: np.ndarray) -> np.ndarray:
         """What to conceal in one of the last ``ahead + 1`` frames (the first is 0), given its own mask (H, W) bool.
@@ -128,7 +136,7 @@ class Memory:
         """
         out = mask.copy()
         since, until = frame - self.hold, frame + self.ahead
-        for track in self._tracks:
+        for track in (*self._tracks, *(past for past in self._pasts if frame <= past.seen[-1].frame)):
             track.lay(out, frame, since, until)
         for when, rest in self._still:
             if since <= when <= until:
