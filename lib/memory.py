@@ -13,7 +13,6 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
-import cv2
 import numpy as np
 
 from lib.masks import reaching
@@ -55,7 +54,7 @@ class Memory:
         self._tracks: list[Track] = []
         self._pasts: list[Track] = []
         self._still: deque[tuple[int, np.ndarray]] = deque()
-        self._faint: deque[tuple[int, np.ndarray]] = deque(maxlen=self.ahead)
+        self._faint: deque[tuple[int, list[tuple[np.ndarray, np.ndarray]]]] = deque(maxlen=self.ahead)
 
     def step(self, mask: np.ndarray, faint: np.ndarray | None = None) -> np.ndarray:
         """The next frame's mask, (H, W) bool, with what is remembered; another size than before forgets all.
@@ -99,7 +98,7 @@ class Memory:
             self._still.popleft()
         if faint is not None:
             mask = mask | reaching(faint, self.cover(self.frame, mask))
-            self._faint.append((self.frame, faint & ~reaching(faint, mask)))
+            self._faint.append((self.frame, parts_of(faint & ~reaching(faint, mask))[0]))
         parts, rest = parts_of(mask)
         if rest is not None:
             self._still.append((self.frame, rest))
@@ -117,14 +116,18 @@ class Memory:
 
         It is a track of its own, up to this frame: what is faint is ragged and no measure of how the new one moves.
         """
-        for frame, faint in reversed(self._faint):
+        for frame, parts in reversed(self._faint):
             if frame < self.frame:
-                expected = np.zeros_like(faint)
+                expected = np.zeros(self.shape, bool)
                 track.lay(expected, frame, frame, self.frame)
-                seen = reaching(faint, expected)
-                left, top, width, height = cv2.boundingRect(seen.view(np.uint8))
-                if width:
-                    track.add(frame, np.array([left, top]), seen[top : top + height, left : left + width])
+                there = [part for part in parts if (expected[_window(*part)] & part[1]).any()]
+                if there:
+                    low = np.min([corner for corner, _ in there], axis=0)
+                    high = np.max([corner + patch.shape[::-1] for corner, patch in there], axis=0)
+                    seen = np.zeros((high - low)[::-1], bool)
+                    for corner, patch in there:
+                        seen[_window(corner - low, patch)] |= patch
+                    track.add(frame, low, seen)
         if len(track.seen) > 1:
             self._pasts.append(track)
 
@@ -142,6 +145,12 @@ class Memory:
             if since <= when <= until:
                 out |= rest
         return out
+
+
+def _window(corner: np.ndarray, patch: np.ndarray) -> tuple[slice, slice]:
+    """The rows and columns of a patch that begins at ``corner`` (x, y)."""
+    (x, y), (height, width) = corner.tolist(), patch.shape
+    return slice(y, y + height), slice(x, x + width)
 
 
 Looked = tuple[Thing, np.ndarray, np.ndarray]
