@@ -98,7 +98,8 @@ class Memory:
             self._still.popleft()
         if faint is not None:
             mask = mask | reaching(faint, self.cover(self.frame, mask))
-            self._faint.append((self.frame, parts_of(faint & ~reaching(faint, mask))[0]))
+            if self.ahead:  # else nobody asks what was before
+                self._faint.append((self.frame, parts_of(faint & ~reaching(faint, mask))[0]))
         parts, rest = parts_of(mask)
         if rest is not None:
             self._still.append((self.frame, rest))
